@@ -1,0 +1,105 @@
+# How a room, a test and a binary are declared. Sources are listed, never globbed.
+
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+
+set(HAMSTER_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+set(HAMSTER_ROOT ${CMAKE_CURRENT_LIST_DIR}/..)
+
+find_program(CCACHE ccache)
+if(CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_definitions(
+    BOOST_ASIO_NO_DEPRECATED
+    BOOST_ASIO_SEPARATE_COMPILATION
+    BOOST_BEAST_SEPARATE_COMPILATION
+    BOOST_ASIO_DISABLE_BOOST_DATE_TIME
+    SPDLOG_FMT_EXTERNAL SPDLOG_HEADER_ONLY FMT_HEADER_ONLY)
+add_compile_options(-fno-omit-frame-pointer -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+
+if(HAMSTER_SANITIZE)
+    add_compile_options(-fsanitize=${HAMSTER_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${HAMSTER_SANITIZE})
+    # Recycled coroutine frames would hide use-after-free from the sanitizer.
+    add_compile_definitions(BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)
+endif()
+if(HAMSTER_FUZZ)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+add_link_options(-fuse-ld=lld)
+if(HAMSTER_STATIC)
+    add_link_options(-static)
+endif()
+
+# Third-party libraries as archives. Static or not decides only how glibc is linked: the rest is
+# always taken from its archive, so every build runs the same code.
+function(hamster_archive target)
+    cmake_parse_arguments(A "" "" "LIBS;DEPS" ${ARGN})
+    add_library(${target} INTERFACE)
+    foreach(lib ${A_LIBS})
+        find_library(ARCHIVE_${lib} NAMES lib${lib}.a REQUIRED)
+        target_link_libraries(${target} INTERFACE ${ARCHIVE_${lib}})
+    endforeach()
+    target_link_libraries(${target} INTERFACE ${A_DEPS})
+endfunction()
+
+hamster_archive(ext_openssl LIBS ssl crypto DEPS Threads::Threads dl)
+hamster_archive(ext_rocksdb LIBS rocksdb snappy lz4 zstd bz2 z DEPS Threads::Threads dl)
+hamster_archive(ext_protobuf LIBS protobuf z DEPS Threads::Threads)
+hamster_archive(ext_pugixml LIBS pugixml)
+hamster_archive(ext_cares LIBS cares)
+hamster_archive(ext_boost_json LIBS boost_json)
+hamster_archive(ext_boost_url LIBS boost_url)
+hamster_archive(ext_xxhash LIBS xxhash)
+hamster_archive(ext_zstd LIBS zstd)
+hamster_archive(ext_rapidcheck LIBS rapidcheck)
+add_library(ext_malloc INTERFACE)
+if(NOT HAMSTER_SANITIZE)
+    hamster_archive(ext_jemalloc LIBS jemalloc DEPS Threads::Threads m dl)
+    target_link_libraries(ext_malloc INTERFACE ext_jemalloc)
+endif()
+
+# hamster_room(name SOURCES a.cc ... DEPS room ext ...)
+function(hamster_room name)
+    cmake_parse_arguments(R "" "" "SOURCES;DEPS" ${ARGN})
+    if(NOT R_SOURCES)  # headers only so far
+        add_library(hamster_${name} INTERFACE)
+        target_include_directories(hamster_${name} INTERFACE ${HAMSTER_ROOT}/src)
+        target_link_libraries(hamster_${name} INTERFACE ${R_DEPS})
+        return()
+    endif()
+    add_library(hamster_${name} STATIC ${R_SOURCES})
+    target_include_directories(hamster_${name} PUBLIC ${HAMSTER_ROOT}/src ${CMAKE_BINARY_DIR}/generated)
+    target_compile_options(hamster_${name} PRIVATE ${HAMSTER_WARNINGS})
+    target_link_libraries(hamster_${name} PUBLIC ${R_DEPS})
+endfunction()
+
+# hamster_test(room SOURCES x_test.cc ... DEPS ...): one test binary per room, one ctest entry.
+function(hamster_test name)
+    cmake_parse_arguments(T "" "" "SOURCES;DEPS" ${ARGN})
+    if(NOT T_SOURCES)
+        return()
+    endif()
+    add_executable(${name}_test ${T_SOURCES})
+    target_compile_options(${name}_test PRIVATE ${HAMSTER_WARNINGS})
+    target_link_libraries(${name}_test PRIVATE hamster_${name} ${T_DEPS} GTest::gmock GTest::gtest_main ext_malloc)
+    add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900)
+endfunction()
+
+# hamster_fuzz(name SOURCE x_fuzz.cc DEPS ...): built only by the fuzz preset.
+function(hamster_fuzz name)
+    cmake_parse_arguments(F "" "SOURCE" "DEPS" ${ARGN})
+    if(NOT HAMSTER_FUZZ)
+        return()
+    endif()
+    add_executable(${name}_fuzz ${F_SOURCE})
+    target_compile_options(${name}_fuzz PRIVATE ${HAMSTER_WARNINGS})
+    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(${name}_fuzz PRIVATE ${F_DEPS})
+endfunction()

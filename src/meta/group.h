@@ -1,0 +1,57 @@
+// The replicated metadata: commands in, answers and snapshots out. Callers reach it through the
+// router, which returns the only group today. One voter until more nodes join: the log, the terms
+// and the entries are already Raft's.
+#pragma once
+
+#include <memory>
+
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "kv/store.h"
+#include "meta/view.h"
+#include "proto/commands.pb.h"
+#include "runtime/world.h"
+
+namespace hamster::meta {
+
+class Group {
+  public:
+    virtual ~Group() = default;
+    // Proposes a command and answers once it is committed, applied and durable. Mints request_id
+    // when empty; sets the stamp. A refusal by the state (NO_SUCH_KEY, PRECONDITION_FAILED, ...)
+    // is an Answer, not an Error. Errors: kUnknownOutcome (it may have happened: retry with the
+    // same request id), kNoSpace, kUnavailable, kIo (the log is poisoned). Any loop.
+    virtual runtime::Task<Result<proto::Answer>> propose(proto::Command command) = 0;
+    // A linearizable view: everything acknowledged before the call is in it. Any loop.
+    // kUnavailable when leadership cannot be confirmed.
+    virtual runtime::Task<Result<View>> view() = 0;
+    // Cluster time, ms since 1970: the stamp the next command would get. Any loop.
+    virtual std::uint64_t stamp_now() = 0;
+    virtual runtime::Task<void> stop() = 0;
+};
+
+class Router {
+  public:
+    explicit Router(Group* group) : group_(group) {}
+    [[nodiscard]] Group& group_of(const base::BucketId&) const { return *group_; }
+    [[nodiscard]] Group& system() const { return *group_; }  // users, credentials, bucket names
+
+  private:
+    Group* group_;
+};
+
+struct GroupOptions {
+    std::uint64_t flush_after_bytes = 64ULL << 20;  // log bytes between store flushes
+    std::uint64_t wal_file_bytes = 64ULL << 20;
+    kv::Options store;
+};
+
+// Opens (or founds, when `found` is not null and the directory is empty) the group under `dir`:
+// recovers the log, replays what the store has not flushed. kCorrupt, kUnsupported with what to do.
+runtime::Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::string dir,
+                                                         GroupOptions options,
+                                                         const proto::ClusterInfo* found,
+                                                         base::Metrics* metrics);
+
+}  // namespace hamster::meta

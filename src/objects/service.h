@@ -1,0 +1,85 @@
+// The object data path: bodies in, bodies out, garbage gone. Knows nothing of HTTP.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "meta/group.h"
+#include "proto/commands.pb.h"
+#include "runtime/world.h"
+#include "shards/store.h"
+
+namespace hamster::objects {
+
+// Where a body comes from. Fills whole buffers as far as the body goes; 0 at its end, which it
+// answers only after everything about the body has been verified (length, signatures, checksums):
+// a body that fails verification ends in an Error and is never committed.
+class BodySource {
+  public:
+    virtual ~BodySource() = default;
+    virtual runtime::Task<Result<std::size_t>> read(base::MutableBytes out) = 0;
+};
+
+// A body that is durable on its holders but referenced by nothing yet. Commit it with a command
+// that names it, or let it go: an uncommitted blob is collected as an orphan.
+struct StoredBody {
+    std::uint64_t size = 0;
+    std::optional<proto::NewBlob> blob;  // nullopt when size is 0
+};
+
+// Streams a stored body out. next() answers verified bytes, empty at the end; a lost or corrupt
+// slice that cannot be rebuilt is an Error. Read-ahead is bounded.
+class BodyReader {
+  public:
+    virtual ~BodyReader() = default;
+    virtual runtime::Task<Result<base::Buffer>> next() = 0;
+};
+
+struct ByteRange {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+};
+
+class Service {
+  public:
+    virtual ~Service() = default;
+    // Reads `source` to its end and makes it durable. `size_hint`: the announced length, if any.
+    // Errors of the source pass through unchanged; kNoSpace when the disk is full. Any loop: runs
+    // on the caller's.
+    virtual runtime::Task<Result<StoredBody>> store(BodySource* source,
+                                                    std::optional<std::uint64_t> size_hint) = 0;
+    // Gives up a stored body at once instead of waiting for the orphan scan. Only for a body whose
+    // command was definitely refused; never after kUnknownOutcome.
+    virtual runtime::Task<void> discard(StoredBody body) = 0;
+    // Opens `range` of the concatenated parts; the first bytes are already in hand when it
+    // returns, so a status sent afterwards is true. While the reader lives its blobs are not
+    // collected. The view must be the one the parts were read from.
+    virtual runtime::Task<Result<std::unique_ptr<BodyReader>>> open(
+        meta::View view, std::vector<proto::Part> parts, ByteRange range) = 0;
+    virtual meta::Router& router() = 0;
+    // True while writes that need space must be refused.
+    [[nodiscard]] virtual bool is_full() const = 0;
+    // One round of the reconciler now (tests, simulator); it also runs by itself.
+    virtual runtime::Task<void> reconcile_once() = 0;
+    virtual runtime::Task<void> stop() = 0;
+};
+
+struct Options {
+    std::uint64_t gc_grace_ms = 60'000;              // garbage is kept this long for slow readers
+    std::uint64_t orphan_grace_ms = 0;               // 0: meta::kOrphanGraceMs
+    std::uint64_t reconcile_interval_ms = 5'000;
+    std::uint64_t orphan_scan_interval_ms = 600'000;
+};
+
+std::unique_ptr<Service> make_service(runtime::World* control, meta::Router* router,
+                                      shards::Store* shards, Options options,
+                                      base::Metrics* metrics);
+
+}  // namespace hamster::objects
