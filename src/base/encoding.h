@@ -11,6 +11,7 @@
 namespace hamster::base {
 
 std::string hex_encode(Bytes bytes);  // lower case
+// Either case; nullopt on an odd length or any other character.
 std::optional<std::string> hex_decode(std::string_view text);
 std::string base64_encode(Bytes bytes);  // RFC 4648 section 4, padded
 // Strict: padding required, no white space, canonical trailing bits.
@@ -42,11 +43,12 @@ std::uint64_t load_le64(const std::byte* p);
 std::string iso8601(std::uint64_t unix_ms);    // 2026-11-22T14:43:50.123Z
 std::string http_date(std::uint64_t unix_ms);  // Sun, 22 Nov 2026 14:43:50 GMT
 // RFC 7231 section 7.1.1.1: IMF-fixdate, RFC 850 and asctime forms. nullopt when none matches.
+// A valid date before 1970 gives 0, so that conditions on it still order correctly.
 std::optional<std::uint64_t> parse_http_date(std::string_view text);
 // yyyymmddThhmmssZ, the form of x-amz-date.
 std::string amz_date(std::uint64_t unix_ms);
 std::optional<std::uint64_t> parse_amz_date(std::string_view text);
-// 2026-11-22T14:43:50[.fraction]Z
+// 2026-11-22T14:43:50[.fraction]Z; digits of the fraction beyond milliseconds are dropped.
 std::optional<std::uint64_t> parse_iso8601(std::string_view text);
 
 }  // namespace hamster::base

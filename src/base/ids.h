@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/encoding.h"
 
 namespace hamster::base {
 
@@ -25,10 +26,20 @@ struct Id128 {
         return {reinterpret_cast<const char*>(raw.data()), raw.size()};
     }
     // Exactly 16 bytes, else nullopt.
-    static std::optional<Id128> from_bytes(std::string_view bytes);
+    static std::optional<Id128> from_bytes(std::string_view bytes) {
+        Id128 id;
+        if (bytes.size() != id.raw.size()) return std::nullopt;
+        __builtin_memcpy(id.raw.data(), bytes.data(), bytes.size());
+        return id;
+    }
     // 32 lower-case hex digits.
-    [[nodiscard]] std::string hex() const;
-    static std::optional<Id128> from_hex(std::string_view text);
+    [[nodiscard]] std::string hex() const { return hex_encode(raw); }
+    // Exactly 32 hex digits of either case, else nullopt.
+    static std::optional<Id128> from_hex(std::string_view text) {
+        if (text.size() != 32) return std::nullopt;
+        const std::optional<std::string> bytes = hex_decode(text);
+        return bytes ? from_bytes(*bytes) : std::nullopt;
+    }
 };
 
 struct BlobTag;

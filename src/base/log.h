@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +22,10 @@ void set_log_sink(LogSink sink);
 bool log_enabled(LogLevel level);
 // `room` is the namespace that speaks: "s3", "shards".
 void log_line(LogLevel level, std::string_view room, std::string_view message);
+// The line, with its final newline, as it is written. Control characters are escaped in both
+// formats, so a message cannot forge a second line; JSON also replaces invalid UTF-8.
+std::string format_log_line(LogFormat format, std::uint64_t unix_ms, LogLevel level,
+                            std::string_view room, std::string_view message);
 
 template <class... Args>
 void log(LogLevel level, std::string_view room, fmt::format_string<Args...> format, Args&&... args) {

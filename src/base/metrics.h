@@ -55,11 +55,13 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 
 class Metrics {
   public:
-    // The same name and labels give the same object. Names follow Prometheus: hamster_x_total.
+    // The same name and labels, in any order, give the same object. Asking for a name as another
+    // type is our bug and asserts. Names follow Prometheus: hamster_x_total.
     Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
     Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
     Histogram& histogram(std::string_view name, std::string_view help, const Labels& labels = {});
-    // Evaluated at render time, on the rendering thread.
+    // Evaluated at render time, on the rendering thread, under the registry's lock: it must not
+    // call back into the registry. Registering the name again replaces the function.
     void gauge_fn(std::string_view name, std::string_view help, std::function<double()> fn);
     [[nodiscard]] std::string render() const;
 
@@ -72,6 +74,8 @@ class Metrics {
         std::map<std::string, std::unique_ptr<Histogram>> histograms;
         std::function<double()> fn;
     };
+    Family& family(std::string_view name, std::string_view help, std::string_view type);
+
     mutable std::mutex mutex_;
     std::map<std::string, Family> families_;
 };
