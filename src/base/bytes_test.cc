@@ -75,7 +75,8 @@ TEST(Result, FailAddsWhere) {
 
 TEST(AssertDeathTest, PrintsTheValues) {
     const int a = 1;
-    EXPECT_DEATH(HAMSTER_ASSERT(a == 2, a), "assertion failed: a == 2 at .*bytes_test.cc:.* \\(a\\) = 1");
+    EXPECT_DEATH(HAMSTER_ASSERT(a == 2, a),
+                 "assertion failed: a == 2 at .*bytes_test.cc:.* \\(a\\) = 1");
     EXPECT_DEATH(HAMSTER_ASSERT(a == 2), "assertion failed: a == 2");
     HAMSTER_ASSERT(a == 1, a);
 }

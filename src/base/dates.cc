@@ -10,8 +10,8 @@ namespace hamster::base {
 namespace {
 
 constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-constexpr std::array<std::string_view, 7> kLongDays = {
-    "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+constexpr std::array<std::string_view, 7> kLongDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                                       "Thursday", "Friday", "Saturday"};
 constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
@@ -103,8 +103,11 @@ class Scanner {
         return *this;
     }
     Scanner& clock(Civil* c) {
-        return digits(2, &c->hour).literal(":").digits(2, &c->minute).literal(":").digits(
-            2, &c->second);
+        return digits(2, &c->hour)
+            .literal(":")
+            .digits(2, &c->minute)
+            .literal(":")
+            .digits(2, &c->second);
     }
     // ".5" or nothing.
     Scanner& fraction(unsigned* millis) {

@@ -21,9 +21,13 @@ TEST(Hex, Refuses) {
 }
 
 TEST(Base64, Rfc4648Vectors) {
-    const std::pair<std::string_view, std::string_view> vectors[] = {
-        {"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    const std::pair<std::string_view, std::string_view> vectors[] = {{"", ""},
+                                                                     {"f", "Zg=="},
+                                                                     {"fo", "Zm8="},
+                                                                     {"foo", "Zm9v"},
+                                                                     {"foob", "Zm9vYg=="},
+                                                                     {"fooba", "Zm9vYmE="},
+                                                                     {"foobar", "Zm9vYmFy"}};
     for (const auto& [plain, text] : vectors) {
         EXPECT_EQ(base64_encode(as_bytes(plain)), text);
         EXPECT_EQ(base64_decode(text), plain);
@@ -67,8 +71,8 @@ TEST(Utf8, Accepts) {
 TEST(Utf8, Refuses) {
     for (const std::string_view bad :
          {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x7f", "\xe0\x9f\xbf", "\xe2\x82",
-          "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-          "\xff", "\xfe", "a\xe2\x82", "\xe2\x82\x28", "\xf0\x90\x80\xc0"}) {
+          "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
+          "\xf5\x80\x80\x80", "\xff", "\xfe", "a\xe2\x82", "\xe2\x82\x28", "\xf0\x90\x80\xc0"}) {
         EXPECT_FALSE(is_valid_utf8(bad)) << hex_encode(as_bytes(bad));
     }
 }
@@ -101,7 +105,8 @@ TEST(Integers, Layout) {
 }
 
 TEST(EncodingProperties, RoundTrips) {
-    expect_property([](const std::string& s) { RC_ASSERT(hex_decode(hex_encode(as_bytes(s))) == s); });
+    expect_property(
+        [](const std::string& s) { RC_ASSERT(hex_decode(hex_encode(as_bytes(s))) == s); });
     expect_property(
         [](const std::string& s) { RC_ASSERT(base64_decode(base64_encode(as_bytes(s))) == s); });
     expect_property([](const std::string& s, bool keep) {
@@ -121,8 +126,8 @@ TEST(EncodingProperties, RoundTrips) {
 
 // Whatever decodes is the one text of its value.
 TEST(EncodingProperties, Base64IsCanonical) {
-    const auto alphabet = rc::gen::container<std::string>(
-        rc::gen::elementOf(std::string("ABab01+/=Zg")));
+    const auto alphabet =
+        rc::gen::container<std::string>(rc::gen::elementOf(std::string("ABab01+/=Zg")));
     expect_property([alphabet] {
         const std::string text = *alphabet;
         const std::optional<std::string> value = base64_decode(text);

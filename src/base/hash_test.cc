@@ -12,7 +12,8 @@ namespace {
 // Published values of the empty input. A change of any of these would orphan stored data.
 TEST(Hash, EmptyInput) {
     EXPECT_EQ(xxh3_64({}), 0x2D06800538D394C2ULL);
-    EXPECT_EQ(xxh3_128(Bytes{}), (Hash128{.low = 0x6001C324468D497FULL, .high = 0x99AA06D3014798D8ULL}));
+    EXPECT_EQ(xxh3_128(Bytes{}),
+              (Hash128{.low = 0x6001C324468D497FULL, .high = 0x99AA06D3014798D8ULL}));
 }
 
 TEST(Hash, Seed) {
@@ -37,7 +38,7 @@ TEST(Hash, TwoPiecesEqualTheirJoin) {
 TEST(Hash, TwoPiecesProperty) {
     expect_property([](const std::string& a, const std::string& b) {
         RC_ASSERT(xxh3_128(as_bytes(a), as_bytes(b)) == xxh3_128(as_bytes(a + b)));
-    }));
+    });
 }
 
 TEST(Hash, OneFlippedBitChangesIt) {

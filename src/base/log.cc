@@ -18,22 +18,32 @@ std::atomic<LogSink> g_sink{nullptr};
 
 std::string_view level_name(LogLevel level) {
     switch (level) {
-        case LogLevel::kDebug: return "DEBUG";
-        case LogLevel::kInfo: return "INFO";
-        case LogLevel::kWarn: return "WARN";
-        case LogLevel::kError: return "ERROR";
-        case LogLevel::kOff: break;
+        case LogLevel::kDebug:
+            return "DEBUG";
+        case LogLevel::kInfo:
+            return "INFO";
+        case LogLevel::kWarn:
+            return "WARN";
+        case LogLevel::kError:
+            return "ERROR";
+        case LogLevel::kOff:
+            break;
     }
     return "OFF";
 }
 
 std::string_view json_level_name(LogLevel level) {
     switch (level) {
-        case LogLevel::kDebug: return "debug";
-        case LogLevel::kInfo: return "info";
-        case LogLevel::kWarn: return "warn";
-        case LogLevel::kError: return "error";
-        case LogLevel::kOff: break;
+        case LogLevel::kDebug:
+            return "debug";
+        case LogLevel::kInfo:
+            return "info";
+        case LogLevel::kWarn:
+            return "warn";
+        case LogLevel::kError:
+            return "error";
+        case LogLevel::kOff:
+            break;
     }
     return "off";
 }
@@ -42,10 +52,17 @@ bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x
 
 void append_control_escaped(std::string* out, char c) {
     switch (c) {
-        case '\n': *out += "\\n"; return;
-        case '\r': *out += "\\r"; return;
-        case '\t': *out += "\\t"; return;
-        default: fmt::format_to(std::back_inserter(*out), "\\u{:04x}", static_cast<unsigned>(c));
+        case '\n':
+            *out += "\\n";
+            return;
+        case '\r':
+            *out += "\\r";
+            return;
+        case '\t':
+            *out += "\\t";
+            return;
+        default:
+            fmt::format_to(std::back_inserter(*out), "\\u{:04x}", static_cast<unsigned>(c));
     }
 }
 

@@ -17,7 +17,8 @@ std::string json(std::string_view message) {
     return format_log_line(LogFormat::kJson, kNow, LogLevel::kWarn, "s3", message);
 }
 std::string json_line(std::string_view message) {
-    return std::string(R"({"time":"2026-11-22T14:43:50.123Z","level":"warn","room":"s3","message":")") +
+    return std::string(
+               R"({"time":"2026-11-22T14:43:50.123Z","level":"warn","room":"s3","message":")") +
            std::string(message) + "\"}\n";
 }
 
@@ -92,9 +93,9 @@ TEST(Log, WritesOneLineToStderr) {
     configure_log(LogLevel::kInfo, LogFormat::kHuman);
     LOG_INFO("node", "down");
     const std::string written = testing::internal::GetCapturedStderr();
-    EXPECT_THAT(written, testing::MatchesRegex(
-        "\\{\"time\":\"[0-9T:.-]+Z\",\"level\":\"info\",\"room\":\"node\",\"message\":\"up\"\\}\n"
-        "[0-9T:.-]+Z INFO  node  down\n"));
+    EXPECT_THAT(written, testing::MatchesRegex("\\{\"time\":\"[0-9T:.-]+Z\",\"level\":\"info\","
+                                               "\"room\":\"node\",\"message\":\"up\"\\}\n"
+                                               "[0-9T:.-]+Z INFO  node  down\n"));
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ namespace {
 
 bool is_metric_name(std::string_view name) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '_';
     };
     return !name.empty() && (name[0] < '0' || name[0] > '9') && std::ranges::all_of(name, allowed);
 }

@@ -67,9 +67,9 @@ TEST(Metrics, HistogramBucketsAreCumulativeSeconds) {
     Metrics metrics;
     Histogram& h = metrics.histogram("t_seconds", "T", {{"op", "put"}});
     h.observe_us(0);
-    h.observe_us(50);       // on the bound of the first bucket: belongs to it
+    h.observe_us(50);  // on the bound of the first bucket: belongs to it
     h.observe_us(51);
-    h.observe_us(1000);     // between 800 and 1600
+    h.observe_us(1000);        // between 800 and 1600
     h.observe_us(UINT32_MAX);  // above the last bound
     EXPECT_EQ(h.count(), 5U);
     const std::string text = metrics.render();
