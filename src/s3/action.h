@@ -1,6 +1,7 @@
 // Every operation of the S3 API that the route table can name. One request is exactly one action.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -43,6 +44,10 @@ enum class Action : std::uint8_t {
     HAMSTER_S3_ACTIONS(X)
 #undef X
 };
+
+#define X(name) +1
+inline constexpr std::size_t kActionCount = 0 HAMSTER_S3_ACTIONS(X);
+#undef X
 
 std::string_view to_string(Action action);
 

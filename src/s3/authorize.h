@@ -14,4 +14,7 @@ namespace hamster::s3 {
 S3Result<proto::Bucket> authorize(const meta::View& view, const Identity& identity, Action action,
                                   std::string_view bucket, std::string_view key);
 
+// Zero (root) when the record names none.
+base::UserId owner_of(const proto::Bucket& bucket);
+
 }  // namespace hamster::s3

@@ -74,6 +74,9 @@ enum class ErrorCode : std::uint8_t {
     kMalformedTrailer,
     kUnsignedTrailer,
     kNoSuchTagSet,
+    kAccessControlListNotSupported,
+    kBadRequest,  // not HTTP, or not as we insist on it
+    kInvalidToken,
 };
 
 struct ErrorRow {
