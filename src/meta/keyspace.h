@@ -2,6 +2,7 @@
 // several Raft groups later. Pure. Format: docs/formats/keyspace.md.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,20 +19,25 @@ using base::VersionId;
 
 // First byte of every row.
 enum class Table : unsigned char {
-    kBucketByName = 'b',   // name -> Bucket
-    kBucketCounters = 'n', // bucket id -> BucketCounters
-    kVersion = 'v',        // bucket id | escaped key | ~version id -> Version; the truth
-    kCurrent = 'c',        // bucket id | key -> Current; derived
-    kUpload = 'u',         // bucket id | escaped key | upload id -> Upload
-    kPart = 'p',           // upload id | part number (be32) -> Part
-    kBlob = 'B',           // partition (be16) | blob id -> Blob
-    kGarbage = 'g',        // partition (be16) | blob id -> Garbage
-    kUser = 'U',           // user id -> User
-    kUserByName = 'w',     // name -> user id
-    kCredential = 'k',     // access key id -> Credential
-    kRequest = 'r',        // request id -> Answer
-    kRequestByTime = 't',  // stamp (be64) | request id -> nothing; expiry order
-    kSystem = 's',         // "applied" -> LogIndex, "stamp", "cluster" -> ClusterInfo
+    kBucketByName = 'b',      // name -> Bucket
+    kBucketById = 'i',        // bucket id -> name
+    kBucketByOwner = 'o',     // user id | name -> bucket id
+    kBucketCounters = 'n',    // bucket id -> BucketCounters
+    kVersion = 'v',           // bucket id | escaped key | ~version id -> Version; the truth
+    kCurrent = 'c',           // bucket id | key -> Current; derived
+    kUpload = 'u',            // bucket id | escaped key | upload id -> Upload
+    kUploadById = 'x',        // upload id -> bucket id | key; keeps upload ids unique
+    kPart = 'p',              // upload id | part number (be32) -> Part
+    kFinishedUpload = 'f',    // upload id -> FinishedUpload
+    kFinishedByTime = 'F',    // finished_ms (be64) | upload id -> nothing; expiry order
+    kBlob = 'B',              // partition (be16) | blob id -> Blob
+    kGarbage = 'g',           // partition (be16) | blob id -> Garbage
+    kUser = 'U',              // user id -> User
+    kUserByName = 'w',        // name -> user id
+    kCredential = 'k',        // access key id -> Credential
+    kRequest = 'r',           // request id -> Answer; a request id starts with its time
+    kSystem = 's',            // "applied" -> Applied, "cluster" -> ClusterInfo,
+                              // "finished" -> the kFinishedByTime row to go on from
 };
 
 // Order-preserving escape: 0x00 -> 0x00 0xFF, end -> 0x00 0x01, so that a key ends before any
@@ -40,26 +46,45 @@ std::string escape_key(std::string_view key);
 // Reads one escaped key off the front of `row`; nullopt when malformed.
 std::optional<std::string> unescape_key(std::string_view& row);
 
+// The id of the version that log entry `index` commits: a UUIDv7 of its stamp whose next 64 free
+// bits are the index. Byte order is commit order, within one millisecond too.
+VersionId commit_order_id(std::uint64_t stamp_ms, base::LogIndex index);
+// A request id that apply accepts until kRequestMemoryMs after `stamp_ms`.
+base::RequestId mint_request_id(std::uint64_t stamp_ms, const base::RequestId& random);
+// The first 48 bits of a UUIDv7: ms since 1970.
+std::uint64_t uuid_ms(std::string_view id);
+
 std::string bucket_row(std::string_view name);
+std::string bucket_id_row(const BucketId& bucket);
+std::string bucket_owner_row(const UserId& owner, std::string_view name);
+std::string buckets_of_owner(const UserId& owner);  // prefix
 std::string bucket_counters_row(const BucketId& bucket);
+// The versions of a key newest first. The null version (all zeros) has the last row, all ones, for
+// good: it is replaced in place and found by one read. Its place in time is in its value.
 std::string version_row(const BucketId& bucket, std::string_view key, const VersionId& version);
 std::string version_prefix(const BucketId& bucket, std::string_view key);  // all versions of a key
 std::string versions_of_bucket(const BucketId& bucket);                    // prefix
 std::string current_row(const BucketId& bucket, std::string_view key);
 std::string currents_of_bucket(const BucketId& bucket);  // prefix
 std::string upload_row(const BucketId& bucket, std::string_view key, const UploadId& upload);
-std::string uploads_of_bucket(const BucketId& bucket);  // prefix
+std::string upload_prefix(const BucketId& bucket, std::string_view key);  // all uploads of a key
+std::string uploads_of_bucket(const BucketId& bucket);                    // prefix
+std::string upload_id_row(const UploadId& upload);
 std::string part_row(const UploadId& upload, std::uint32_t number);
 std::string parts_of_upload(const UploadId& upload);  // prefix
+std::string finished_upload_row(const UploadId& upload);
+std::string finished_time_row(std::uint64_t finished_ms, const UploadId& upload);
 std::string blob_row(const BlobId& blob);
 std::string garbage_row(const BlobId& blob);
 std::string user_row(const UserId& user);
 std::string user_name_row(std::string_view name);
 std::string credential_row(std::string_view access_key_id);
 std::string request_row(const base::RequestId& request);
-std::string request_time_row(std::uint64_t stamp_ms, const base::RequestId& request);
+// Below every request row minted at `minted_ms` or later.
+std::string requests_since(std::uint64_t minted_ms);
 std::string system_row(std::string_view name);
-// The smallest row after every row that starts with `prefix`.
+std::string table_prefix(Table table);
+// The smallest row after every row that starts with `prefix`; empty when there is none.
 std::string after_prefix(std::string_view prefix);
 
 }  // namespace hamster::meta

@@ -14,7 +14,18 @@ inline constexpr std::uint64_t kMinPartBytes = 5ULL << 20;    // S3: all but the
 inline constexpr std::uint64_t kMaxObjectPutBytes = 5ULL << 30;  // S3: one PUT or part
 inline constexpr std::uint32_t kMaxBucketsPerUser = 10000;    // S3's present default
 // Answers are remembered this long, in cluster time, for replays of the same request id.
-inline constexpr std::uint64_t kRequestMemoryMs = 10ULL * 60 * 1000;
+// A request id minted longer ago is refused, so forgetting never turns a replay into a repeat.
+inline constexpr std::uint64_t kRequestMemoryMs = 2ULL * 60 * 1000;
+// Request ids may be minted ahead of cluster time by this much (another node's idea of it).
+inline constexpr std::uint64_t kRequestAheadMs = 60ULL * 1000;
+// Remembered answers are forgotten in slices of this length: one range deletion each.
+inline constexpr std::uint64_t kRequestForgetStepMs = 10ULL * 1000;
+// A repeated Complete or Abort of an upload that ended is recognised this long.
+inline constexpr std::uint64_t kFinishedUploadMemoryMs = 24ULL * 60 * 60 * 1000;
+// Finished uploads forgotten by one upload command; more than one, so that the backlog shrinks.
+inline constexpr std::size_t kForgetUploadsPerCommand = 16;
+// DeleteBucket aborts the uploads in progress in one batch; with more parts than this it refuses.
+inline constexpr std::size_t kMaxPartsPerBucketDelete = 100'000;
 // A blob must be committed this soon after its shards were sealed; apply refuses later ones.
 inline constexpr std::uint64_t kCommitWindowMs = 60ULL * 60 * 1000;
 // Shards without metadata are orphans when older than this; leaves room for the window above.
