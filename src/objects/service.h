@@ -76,6 +76,9 @@ struct Options {
     std::uint64_t orphan_grace_ms = 0;               // 0: meta::kOrphanGraceMs
     std::uint64_t reconcile_interval_ms = 5'000;
     std::uint64_t orphan_scan_interval_ms = 600'000;
+    // All bodies in flight on this node together, bytes. Requests wait a moment for room, then
+    // fail with kUnavailable; read-ahead shrinks first.
+    std::uint64_t body_memory_bytes = 256ULL << 20;
 };
 
 std::unique_ptr<Service> make_service(runtime::World* control, meta::Router* router,

@@ -1,0 +1,215 @@
+// The reconciler of one node: what its disk holds against what the metadata names.
+//
+// Garbage: a blob whose last reference went. Its shards go once it is older than the grace and no
+// reader of this node has it pinned; then a command drops the row.
+//
+// Orphans: shards that no row names, left by PUTs that never committed. Nothing may be removed
+// that a command under way could still name. Proof: an orphan is old by this machine's clock *and*
+// by cluster time; a command is proposed after the shard was listed, and once it is applied every
+// earlier command is applied too, so a fresh view holds whatever was proposed before it; whatever
+// is proposed later carries a later stamp, and apply refuses new blobs that old (kCommitWindowMs).
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "meta/limits.h"
+#include "objects/service_impl.h"
+
+namespace hamster::objects {
+
+using runtime::Micros;
+using runtime::Task;
+
+namespace {
+
+constexpr std::size_t kGarbagePage = 256;         // rows, one command at most
+constexpr std::size_t kGarbagePagesPerRound = 64; // the walk goes on in the next round
+constexpr std::size_t kOrphanPage = 512;          // shards looked at between two pauses
+constexpr std::uint64_t kPageGapMs = 5;           // foreground traffic wins
+constexpr int kCompactionsPerRound = 4;
+constexpr std::uint64_t kStopCheckMs = 200;       // how late stop() may be noticed
+
+bool is_older(std::uint64_t now_ms, std::uint64_t then_ms, std::uint64_t age_ms) {
+    return now_ms >= then_ms && now_ms - then_ms >= age_ms;
+}
+
+}  // namespace
+
+Task<bool> ServiceImpl::pause(std::uint64_t ms) {
+    while (ms > 0 && !stopping_.load()) {
+        const std::uint64_t nap = std::min(ms, kStopCheckMs);
+        co_await control_->clock.sleep(Micros(static_cast<std::int64_t>(nap * 1000)));
+        ms -= nap;
+    }
+    co_return !stopping_.load();
+}
+
+Task<void> ServiceImpl::reconcile_loop() {
+    const std::uint64_t rounds_per_scan = std::max<std::uint64_t>(
+        1, options_.orphan_scan_interval_ms / std::max<std::uint64_t>(1, options_.reconcile_interval_ms));
+    for (std::uint64_t number = 1;; ++number) {
+        const bool go_on = co_await pause(options_.reconcile_interval_ms);
+        if (!go_on) co_return;
+        co_await round(number % rounds_per_scan == 0);
+    }
+}
+
+Task<void> ServiceImpl::reconcile_once() {
+    co_await runtime::run_on(control_->executor, round(true));
+}
+
+Task<void> ServiceImpl::round(bool scan_orphans) {
+    co_await one_round_.acquire(1);
+    co_await collect_garbage();
+    if (scan_orphans) co_await collect_orphans();
+    co_await compact();
+    one_round_.release(1);
+}
+
+Task<void> ServiceImpl::collect_garbage() {
+    for (std::size_t page = 0; page < kGarbagePagesPerRound; ++page) {
+        auto next = co_await collect_page(garbage_cursor_);
+        if (!next) {  // tried again next round
+            LOG_WARN("objects", "garbage collection: {}", next.error().context);
+            co_return;
+        }
+        garbage_cursor_ = *next;
+        if (!garbage_cursor_) {  // walked all of it
+            counters_.pending_blobs.set(static_cast<std::int64_t>(seen_blobs_));
+            counters_.pending_bytes.set(static_cast<std::int64_t>(seen_bytes_));
+            seen_blobs_ = 0;
+            seen_bytes_ = 0;
+            co_return;
+        }
+        const bool go_on = co_await pause(kPageGapMs);
+        if (!go_on) co_return;
+    }
+}
+
+// Collects what is due of one page of garbage; answers where the next page starts.
+Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
+    std::optional<base::BlobId> after) {
+    meta::Group& group = router_->system();
+    auto viewed = co_await group.view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    CO_TRY_ASSIGN(const auto entries, view.garbage(after, kGarbagePage));
+    const std::uint64_t now_ms = group.stamp_now();
+    std::vector<base::BlobId> due;
+    std::uint64_t due_bytes = 0;
+    for (const auto& entry : entries) {
+        const std::uint64_t bytes = entry.garbage.blob().size();
+        if (is_older(now_ms, entry.garbage.since_ms(), options_.gc_grace_ms) &&
+            !pins_->is_pinned(entry.blob)) {
+            due.push_back(entry.blob);
+            due_bytes += bytes;
+        } else {
+            ++seen_blobs_;
+            seen_bytes_ += bytes;
+        }
+    }
+    const std::optional<base::BlobId> next =
+        entries.size() < kGarbagePage ? std::nullopt : std::optional(entries.back().blob);
+    if (!due.empty()) {
+        const std::size_t count = due.size();
+        auto dropped = co_await drop_blobs(std::move(due));
+        CO_TRY(dropped);
+        counters_.garbage_blobs.add(count);
+        counters_.garbage_bytes.add(due_bytes);
+    }
+    co_return next;
+}
+
+// First the shards, then the row: a crash in between leaves a row whose shards are gone, and the
+// next round removes nothing and drops it. The other order would leave orphans.
+Task<Result<void>> ServiceImpl::drop_blobs(std::vector<base::BlobId> blobs) {
+    std::vector<shards::ShardId> ids;
+    proto::Command command;
+    for (const base::BlobId& blob : blobs) {
+        ids.push_back({blob, base::Slot{0}});
+        command.mutable_drop_garbage()->add_blob_ids(std::string(blob.view()));
+    }
+    auto removed = co_await shards_->remove(std::move(ids));
+    CO_TRY(removed);
+    auto proposed = co_await router_->system().propose(std::move(command));
+    CO_TRY_ASSIGN(const proto::Answer answer, proposed);
+    if (answer.status() != proto::Answer::OK) {
+        co_return fail(Code::kConflict, "dropping garbage was refused: " + answer.detail());
+    }
+    co_return Result<void>{};
+}
+
+Task<void> ServiceImpl::collect_orphans() {
+    std::optional<shards::ShardId> after;
+    while (true) {
+        auto next = co_await orphan_page(after);
+        if (!next) {
+            LOG_WARN("objects", "orphan scan: {}", next.error().context);
+            co_return;
+        }
+        after = *next;
+        if (!after) co_return;
+        const bool go_on = co_await pause(kPageGapMs);
+        if (!go_on) co_return;
+    }
+}
+
+Task<Result<std::optional<shards::ShardId>>> ServiceImpl::orphan_page(
+    std::optional<shards::ShardId> after) {
+    const std::uint64_t grace_ms =
+        options_.orphan_grace_ms == 0 ? meta::kOrphanGraceMs : options_.orphan_grace_ms;
+    meta::Group& group = router_->system();
+    CO_TRY_ASSIGN(const std::vector<shards::ShardInfo> listed, shards_->list(after, kOrphanPage));
+    const std::optional<shards::ShardId> next =
+        listed.size() < kOrphanPage ? std::nullopt : std::optional(listed.back().id);
+    auto viewed = co_await group.view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    const std::uint64_t clock_ms = control_->clock.unix_ms();
+    const std::uint64_t stamp_ms = group.stamp_now();
+    std::vector<shards::ShardInfo> suspects;
+    for (const shards::ShardInfo& shard : listed) {
+        if (!is_older(clock_ms, shard.sealed_ms, grace_ms)) continue;
+        if (!is_older(stamp_ms, shard.sealed_ms, grace_ms)) continue;
+        CO_TRY_ASSIGN(const bool known, view.knows_blob(shard.id.blob));
+        if (!known) suspects.push_back(shard);
+    }
+    if (suspects.empty()) co_return next;
+    // The barrier of the proof above; it changes nothing.
+    proto::Command barrier;
+    barrier.mutable_drop_garbage();
+    auto passed = co_await group.propose(std::move(barrier));
+    CO_TRY(passed);
+    auto viewed_again = co_await group.view();
+    CO_TRY_ASSIGN(const meta::View after_barrier, viewed_again);
+    std::vector<shards::ShardId> orphans;
+    std::uint64_t bytes = 0;
+    for (const shards::ShardInfo& shard : suspects) {
+        CO_TRY_ASSIGN(const bool known, after_barrier.knows_blob(shard.id.blob));
+        if (known) continue;
+        orphans.push_back(shard.id);
+        bytes += shard.bytes;
+    }
+    const std::size_t count = orphans.size();
+    auto removed = co_await shards_->remove(std::move(orphans));
+    CO_TRY(removed);
+    counters_.orphans.add(count);
+    counters_.orphan_bytes.add(bytes);
+    if (count > 0) LOG_INFO("objects", "removed {} orphaned shards, {} bytes", count, bytes);
+    co_return next;
+}
+
+Task<void> ServiceImpl::compact() {
+    for (int i = 0; i < kCompactionsPerRound && !stopping_.load(); ++i) {
+        auto compacted = co_await shards_->compact_one();
+        if (!compacted) {
+            LOG_WARN("objects", "compaction: {}", compacted.error().context);
+            co_return;
+        }
+        if (!*compacted) co_return;
+        counters_.compactions.add();
+        const bool go_on = co_await pause(kPageGapMs);
+        if (!go_on) co_return;
+    }
+}
+
+}  // namespace hamster::objects

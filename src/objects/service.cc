@@ -1,0 +1,84 @@
+#include "objects/service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "objects/service_impl.h"
+
+namespace hamster::objects {
+
+using runtime::Micros;
+using runtime::Task;
+
+namespace {
+
+// How a request waits for memory: looks again at this interval, for at most this long.
+constexpr Micros kMemoryRetry = std::chrono::milliseconds(10);
+constexpr int kMemoryRetries = 300;
+
+Counters register_counters(base::Metrics* m) {
+    return {
+        m->counter("hamster_garbage_collected_bytes_total", "Bytes of unreferenced blobs removed"),
+        m->counter("hamster_garbage_collected_blobs_total", "Unreferenced blobs removed"),
+        m->counter("hamster_orphans_removed_total", "Shards of uncommitted writes removed"),
+        m->counter("hamster_orphans_removed_bytes_total", "Bytes of such shards"),
+        m->counter("hamster_compactions_total", "Sparse segments rewritten"),
+        m->counter("hamster_missing_slices_total", "Referenced slices found missing or misshapen"),
+        m->counter("hamster_body_memory_refused_total",
+                   "Requests refused because the body memory was exhausted"),
+        m->gauge("hamster_garbage_blobs", "Blobs waiting to be collected, by the last full walk"),
+        m->gauge("hamster_garbage_bytes", "Bytes waiting to be collected, by the last full walk"),
+    };
+}
+
+}  // namespace
+
+ServiceImpl::ServiceImpl(runtime::World* control, meta::Router* router, shards::Store* shards,
+                         Options options, base::Metrics* metrics)
+    : control_(control),
+      router_(router),
+      shards_(shards),
+      options_(options),
+      counters_(register_counters(metrics)),
+      budget_(std::make_shared<MemoryBudget>(
+          std::max<std::uint64_t>(options.body_memory_bytes, 4 * kStreamBytes))),
+      pins_(std::make_shared<PinTable>()) {
+    control_->random.fill(seed_);
+    metrics->gauge_fn("hamster_body_memory_bytes", "Memory held by bodies in flight",
+                      [budget = budget_] { return static_cast<double>(budget->used()); });
+    metrics->gauge_fn("hamster_pinned_blobs", "Blobs being read",
+                      [pins = pins_] { return static_cast<double>(pins->size()); });
+}
+
+void ServiceImpl::start() {
+    runtime::spawn(control_->executor, gate_, "reconciler", reconcile_loop());
+}
+
+Task<Result<void>> ServiceImpl::grow(Lease* lease, std::uint64_t bytes) {
+    for (int i = 0; i < kMemoryRetries && !stopping_.load(); ++i) {
+        if (lease->grow_to(bytes)) co_return Result<void>{};
+        co_await control_->clock.sleep(kMemoryRetry);
+    }
+    counters_.refused_memory.add();
+    co_return fail(Code::kUnavailable, "too many bodies in flight");
+}
+
+Task<void> ServiceImpl::stop() {
+    stopping_.store(true);
+    co_await gate_.close();
+    // The list no longer grows: open() refuses from now on, and requests have been drained.
+    for (LoopState& loop : loops_) {
+        co_await runtime::run_on(loop.executor, loop.gate.close());
+    }
+}
+
+std::unique_ptr<Service> make_service(runtime::World* control, meta::Router* router,
+                                      shards::Store* shards, Options options,
+                                      base::Metrics* metrics) {
+    auto service = std::make_unique<ServiceImpl>(control, router, shards, options, metrics);
+    service->start();
+    return service;
+}
+
+}  // namespace hamster::objects
