@@ -145,6 +145,14 @@ class TlsServer {
     virtual Result<void> reload() = 0;
 };
 
+// The other side of a TLS connection that we open.
+struct TlsTarget {
+    std::string address;      // ip:port, [ip6]:port
+    std::string server_name;  // for SNI, and checked against the certificate
+    bool verify = true;       // false: any certificate is taken
+    std::string ca_path;      // PEM bundle; empty: the system's
+};
+
 class Network {
   public:
     virtual ~Network() = default;
@@ -152,6 +160,8 @@ class Network {
     // null and must outlive the listener's streams.
     virtual Result<std::unique_ptr<Listener>> listen(std::string address, TlsServer* tls) = 0;
     virtual Task<Result<std::unique_ptr<Stream>>> connect(std::string address, Time deadline) = 0;
+    // kUnsupported in simulation.
+    virtual Task<Result<std::unique_ptr<Stream>>> connect_tls(TlsTarget target, Time deadline);
     // PEM files; TLS 1.2 and later.
     virtual Result<std::unique_ptr<TlsServer>> load_tls(std::string cert_path,
                                                         std::string key_path) = 0;

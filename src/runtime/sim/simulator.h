@@ -1,6 +1,9 @@
 // The simulated world: one thread, virtual time, everything drawn from one seed. Same seed and
 // same program => same trace hash. The fault model is at the top of disk.h and network.h.
 //
+// A task that belongs to one incarnation must not await a task that runs on another: when that one
+// dies, so does the waiting frame. Use run_on(), or spawn and a flag.
+//
 // A Machine keeps its disk across crashes. boot() gives the World of a new incarnation of the
 // process on it; crash() ends the incarnation: its executor discards what is queued, all its
 // waiters are destroyed without being resumed, its disk loses (whole or torn) what was not synced.
@@ -21,6 +24,13 @@ namespace hamster::runtime::sim {
 
 class Machine;
 
+// Faults of the whole network, drawn by the scheduler's stream. All zero resets: only latency and
+// arbitrary chunking.
+struct NetworkFaults {
+    std::uint32_t reset_ppm = 0;  // per read or write: the connection is reset
+    std::int64_t max_latency_us = 2000;
+};
+
 class Simulator {
   public:
     explicit Simulator(std::uint64_t seed);
@@ -38,9 +48,16 @@ class Simulator {
     void run(Task<void> task, Micros limit = std::chrono::hours(24));
     // Steps until `done` answers true or `limit` of virtual time has passed; answers done().
     bool run_until(const std::function<bool()>& done, Micros limit);
+    // Starts `task` on the running incarnation of `machine` and steps until it has finished (true)
+    // or the machine has crashed (false). Otherwise like run().
+    bool run_on(Machine& machine, Task<void> task, Micros limit = std::chrono::hours(24));
     void run_for(Micros duration);
     // Runs one queued handler, or advances time to the next timer; false when idle.
     bool step();
+
+    void set_network_faults(const NetworkFaults& faults);
+    // Overrides the seed's choice: ready handlers run in random order, or first in first out.
+    void set_permute(bool permute);
 
     [[nodiscard]] Time now() const;
     Random& random();  // the scheduler's stream; harness and machines have their own
@@ -69,6 +86,10 @@ struct DiskFaults {
 
 class Machine {
   public:
+    ~Machine();
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
     // Starts a new incarnation. Asserts that none is running.
     World& boot();
     [[nodiscard]] bool is_up() const;
@@ -93,6 +114,7 @@ class Machine {
   private:
     friend class Simulator;
     struct Impl;
+    explicit Machine(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 
