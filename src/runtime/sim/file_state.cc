@@ -30,13 +30,15 @@ void apply_to(Image& image, const FileChange& change) {
     }
 }
 
-// A write of which some sectors arrived: any subset of them, or a prefix that ends anywhere.
+// A write of which a part arrived: any subset of its sectors, a prefix that ends anywhere, or
+// nothing but the file's new size.
 void tear_write(Image& image, const FileChange& change, Random& random) {
     const base::Bytes bytes = base::as_bytes(change.data);
     if (bytes.empty()) return;
-    if (random.below(2) == 0) {
+    const std::uint64_t how = random.below(5);
+    if (how < 2) {
         image.write(change.offset, bytes.first(random.below(bytes.size())));
-    } else {
+    } else if (how < 4) {
         std::uint64_t at = 0;
         while (at < bytes.size()) {
             // Up to the next sector border of the file.

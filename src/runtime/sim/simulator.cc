@@ -177,7 +177,8 @@ void Simulator::Impl::drive(const bool& done, const std::function<bool()>& gave_
 bool Simulator::run_until(const std::function<bool()>& done, Micros limit) {
     const Time end = now() + limit;
     while (!done()) {
-        if (impl_->scheduler.next_time() > end || !step()) return done();
+        if (impl_->crash_one_due()) continue;
+        if (impl_->scheduler.next_time() > end || !impl_->scheduler.step()) return done();
     }
     return true;
 }
