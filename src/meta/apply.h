@@ -2,6 +2,7 @@
 // clock, disk or random number; everything comes from the command or the store.
 #pragma once
 
+#include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "kv/store.h"
@@ -13,8 +14,17 @@ namespace hamster::meta {
 // one atomic write. A replayed request id changes nothing and returns the first answer. An unknown
 // command changes nothing but the applied index and answers UNKNOWN_COMMAND.
 // Errors are the store's (kIo, kNoSpace, kCorrupt): the replica must stop.
+// Entries are applied in log order without gaps: `index` is applied_index() + 1.
 Result<proto::Answer> apply(kv::Store& store, base::LogIndex index, const proto::Command& command);
 
+// Notes that the entry at `index` is in the store and held no command.
+Result<void> apply_nothing(kv::Store& store, base::LogIndex index);
+
+// The bytes of a log entry's payload. kCorrupt when they are no command at all.
+Result<proto::Command> decode_command(base::Bytes payload);
+
+// How far the store has come; all zero in a new one.
+Result<proto::Applied> applied(const kv::Store& store);
 // The last applied index in the store; 0 in a new one.
 Result<base::LogIndex> applied_index(const kv::Store& store);
 

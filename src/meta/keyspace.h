@@ -43,6 +43,8 @@ enum class Table : unsigned char {
 // Order-preserving escape: 0x00 -> 0x00 0xFF, end -> 0x00 0x01, so that a key ends before any
 // longer key that starts with it, whatever bytes follow.
 std::string escape_key(std::string_view key);
+// The same without the end: what the escaped forms of all keys that start with `prefix` start with.
+std::string escape_prefix(std::string_view prefix);
 // Reads one escaped key off the front of `row`; nullopt when malformed.
 std::optional<std::string> unescape_key(std::string_view& row);
 

@@ -52,6 +52,20 @@ struct ListQuery {
     std::size_t limit = 1000;
 };
 
+// How a visited page ended; as in Page.
+struct PageEnd {
+    bool truncated = false;
+    std::string last;
+    bool last_is_prefix = false;
+};
+// Gets a listing row by row, without owning copies: what is passed is valid during the call only.
+class CurrentVisitor {
+  public:
+    virtual ~CurrentVisitor() = default;
+    virtual void on_key(std::string_view key, const proto::Current& current) = 0;
+    virtual void on_prefix(std::string_view prefix) = 0;
+};
+
 class View {
   public:
     explicit View(std::shared_ptr<const kv::Snapshot> snapshot) : snapshot_(std::move(snapshot)) {}
@@ -73,6 +87,9 @@ class View {
     // Seeks past delimiters: cost grows with what is returned, not with what is skipped.
     [[nodiscard]] Result<Page<CurrentEntry>> list_current(const BucketId& bucket,
                                                           const ListQuery& query) const;
+    // The same page as list_current(), straight from the store: the fast way to render one.
+    [[nodiscard]] Result<PageEnd> visit_current(const BucketId& bucket, const ListQuery& query,
+                                                CurrentVisitor& visitor) const;
     // Keys ascending, versions of a key newest first. `after_version` continues inside
     // `query.after`.
     [[nodiscard]] Result<Page<VersionEntry>> list_versions(

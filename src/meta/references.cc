@@ -1,0 +1,125 @@
+#include "meta/references.h"
+
+#include <map>
+#include <utility>
+
+#include "base/assert.h"
+#include "meta/apply_parts.h"
+#include "meta/keyspace.h"
+#include "meta/limits.h"
+
+namespace hamster::meta {
+
+namespace {
+
+using Answer = proto::Answer;
+using Refusal = std::optional<Answer>;
+
+struct Wanted {
+    proto::Blob blob;
+    std::uint32_t references = 0;
+};
+using WantedBlobs = std::map<BlobId, Wanted>;
+
+Result<Refusal> admit_new(const Txn& txn, const proto::NewBlob& candidate, WantedBlobs& wanted) {
+    const auto id = BlobId::from_bytes(candidate.blob_id());
+    if (!id || !candidate.has_geometry() || candidate.geometry().k() == 0) {
+        return refuse(Answer::INVALID_REQUEST, "malformed new blob");
+    }
+    // The holders' clocks may run ahead: only the past is judged. Orphans are collected later than
+    // this window, so a blob that passes here cannot have been collected.
+    if (candidate.sealed_ms() < txn.stamp_ms() &&
+        txn.stamp_ms() - candidate.sealed_ms() > kCommitWindowMs) {
+        return refuse(Answer::BLOB_GONE, "blob " + id->hex() + " was sealed too long ago");
+    }
+    TRY_ASSIGN(const bool live, txn.exists(blob_row(*id)));
+    TRY_ASSIGN(const bool garbage, txn.exists(garbage_row(*id)));
+    if (live || garbage) return refuse(Answer::BLOB_GONE, "blob " + id->hex() + " is not new");
+    Wanted entry{candidate.geometry(), 0};
+    entry.blob.set_references(0);
+    entry.blob.set_created_ms(txn.stamp_ms());
+    if (!wanted.emplace(*id, std::move(entry)).second) {
+        return refuse(Answer::INVALID_REQUEST, "blob " + id->hex() + " is given twice");
+    }
+    return std::nullopt;
+}
+
+Result<Refusal> admit_shared(const Txn& txn, const std::string& bytes, WantedBlobs& wanted) {
+    const auto id = BlobId::from_bytes(bytes);
+    if (!id) return refuse(Answer::INVALID_REQUEST, "malformed blob id");
+    if (wanted.contains(*id)) return std::nullopt;
+    TRY_ASSIGN(auto blob, txn.load<proto::Blob>(blob_row(*id)));
+    if (!blob) return refuse(Answer::BLOB_GONE, "blob " + id->hex() + " is no longer there");
+    wanted.emplace(*id, Wanted{std::move(*blob), 0});
+    return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::optional<Answer>> take_references(Txn& txn, const Parts& parts,
+                                              const NewBlobs& new_blobs,
+                                              const BlobIds& shared_blobs) {
+    WantedBlobs wanted;
+    for (const auto& candidate : new_blobs) {
+        TRY_ASSIGN(auto refusal, admit_new(txn, candidate, wanted));
+        if (refusal) return refusal;
+    }
+    for (const auto& id : shared_blobs) {
+        TRY_ASSIGN(auto refusal, admit_shared(txn, id, wanted));
+        if (refusal) return refusal;
+    }
+    for (const auto& part : parts) {
+        if (part.size() == 0 && part.blob_id().empty()) continue;
+        const auto id = BlobId::from_bytes(part.blob_id());
+        const auto entry = id ? wanted.find(*id) : wanted.end();
+        if (entry == wanted.end() || part.size() == 0) {
+            return refuse(Answer::INVALID_REQUEST, "a part names a blob that was not given");
+        }
+        ++entry->second.references;
+    }
+    for (auto& [id, entry] : wanted) {
+        if (entry.references == 0) {
+            return refuse(Answer::INVALID_REQUEST, "blob " + id.hex() + " is in no part");
+        }
+        entry.blob.set_references(entry.blob.references() + entry.references);
+        txn.put(blob_row(id), entry.blob);
+    }
+    return std::nullopt;
+}
+
+Result<void> drop_reference(Txn& txn, const proto::Part& part) {
+    if (part.blob_id().empty()) return {};
+    const auto id = BlobId::from_bytes(part.blob_id());
+    if (!id) return fail(Code::kCorrupt, "a stored part holds a malformed blob id");
+    const std::string row = blob_row(*id);
+    TRY_ASSIGN(auto blob, txn.load<proto::Blob>(row));
+    if (!blob || blob->references() == 0) {
+        return fail(Code::kCorrupt, "blob " + id->hex() + " is referenced but has no live row");
+    }
+    blob->set_references(blob->references() - 1);
+    if (blob->references() > 0) {
+        txn.put(row, *blob);
+        return {};
+    }
+    proto::Garbage garbage;
+    garbage.set_since_ms(txn.stamp_ms());
+    *garbage.mutable_blob() = std::move(*blob);
+    txn.erase(row);
+    txn.put(garbage_row(*id), garbage);
+    return {};
+}
+
+// Only garbage goes: a blob that is live again, or unknown, is left as it is. So a repeated round
+// of the collector does no harm.
+Answered apply_drop_garbage(Txn& txn, const proto::DropGarbage& command) {
+    for (const std::string& bytes : command.blob_ids()) {
+        const auto id = BlobId::from_bytes(bytes);
+        if (!id) return refuse(Answer::INVALID_REQUEST, "malformed blob id");
+        const std::string row = garbage_row(*id);
+        TRY_ASSIGN(const bool there, txn.exists(row));
+        if (there) txn.erase(row);
+    }
+    return Answer{};
+}
+
+}  // namespace hamster::meta
