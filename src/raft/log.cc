@@ -1,0 +1,195 @@
+#include "raft/log.h"
+
+#include <array>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/encoding.h"
+#include "base/hash.h"
+
+namespace hamster::raft {
+namespace {
+
+// The chain is field 5, fixed64, always the last nine bytes of a record: one tag byte and eight
+// little-endian bytes. So it is checked on the bytes as they are, whatever fields come to be.
+constexpr char kChainTag = (5 << 3) | 1;
+constexpr std::size_t kChainBytes = 9;
+static_assert(proto::Entry::kChainFieldNumber == 5);
+
+std::uint64_t chain_of(std::uint64_t previous, base::Bytes entry) {
+    std::string bytes;
+    bytes.reserve(sizeof(previous) + entry.size());
+    std::array<std::byte, 8> head;
+    base::store_le64(head.data(), previous);
+    bytes += base::as_text(head);
+    bytes += base::as_text(entry);
+    return base::xxh3_64(base::as_bytes(bytes));
+}
+
+}  // namespace
+
+std::string encode_entry(proto::Entry& entry, std::uint64_t previous_chain) {
+    HAMSTER_ASSERT(entry.index() > 0 && entry.term() > 0, entry.index(), entry.term());
+    entry.clear_chain();
+    std::string record = entry.SerializeAsString();
+    const std::uint64_t chain = chain_of(previous_chain, base::as_bytes(record));
+    entry.set_chain(chain);
+    std::array<std::byte, 8> raw;
+    base::store_le64(raw.data(), chain);
+    record += kChainTag;
+    record += base::as_text(raw);
+    return record;
+}
+
+Result<proto::Entry> decode_entry(base::Bytes record, LogIndex index, const Tail* previous) {
+    const auto corrupt = [index](std::string_view what) {
+        return fail(Code::kCorrupt, fmt::format("log entry {}: {}", index.value, what));
+    };
+    if (record.size() < kChainBytes ||
+        record[record.size() - kChainBytes] != static_cast<std::byte>(kChainTag)) {
+        return corrupt("has no chain");
+    }
+    const std::size_t body = record.size() - kChainBytes;
+    proto::Entry entry;
+    if (!entry.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
+        return corrupt("does not parse");
+    }
+    if (entry.chain() != base::load_le64(record.data() + body + 1)) {
+        return corrupt("has two chains");
+    }
+    if (entry.index() != index.value || entry.term() == 0) {
+        return corrupt(fmt::format("says index {}, term {}", entry.index(), entry.term()));
+    }
+    if (previous != nullptr) {
+        HAMSTER_ASSERT(previous->index.value + 1 == index.value, previous->index.value);
+        if (entry.term() < previous->term.value) {
+            return corrupt("is of an earlier term than the one before it");
+        }
+        if (entry.chain() != chain_of(previous->chain, record.first(body))) {
+            return corrupt("does not follow the one before it");
+        }
+    }
+    return entry;
+}
+
+Log::Log(runtime::World* world, std::string dir, std::unique_ptr<wal::Wal> wal)
+    : world_(world), vote_path_(std::move(dir) + "/vote"), wal_(std::move(wal)) {}
+
+runtime::Task<Result<std::unique_ptr<Log>>> Log::open(runtime::World* world, std::string dir,
+                                                      wal::Options options,
+                                                      base::Metrics* metrics) {
+    auto opened = co_await wal::Wal::open(world, dir + "/log", options, metrics);
+    CO_TRY_ASSIGN(auto wal, opened);
+    std::unique_ptr<Log> log(new Log(world, std::move(dir), std::move(wal)));
+    auto recovered = co_await log->recover();
+    if (!recovered) {
+        co_await log->stop();
+        co_return std::unexpected(std::move(recovered).error());
+    }
+    co_return log;
+}
+
+runtime::Task<Result<void>> Log::recover() {
+    auto loaded = co_await load_vote(&world_->disk, vote_path_);
+    CO_TRY_ASSIGN(const std::optional<Vote> vote, loaded);
+    const bool fresh = wal_->next() == 1;
+    if (!vote && !fresh) {
+        co_return fail(Code::kCorrupt, vote_path_ + " is missing beside a log with entries");
+    }
+    vote_ = vote.value_or(Vote{});
+    if (!fresh && wal_->first() == wal_->next()) {
+        co_return fail(Code::kCorrupt, "the log has lost its entries");
+    }
+    auto read = co_await this->read(first_index(), {wal_->next()}, [this](const proto::Entry& e) {
+        durable_ = Tail{{e.index()}, {e.term()}, e.chain()};
+        return Result<void>{};
+    });
+    CO_TRY(read);
+    if (durable_.term > vote_.term) {
+        co_return fail(Code::kCorrupt, fmt::format("{} is of term {}, but the log ends in term {}",
+                                                   vote_path_, vote_.term.value,
+                                                   durable_.term.value));
+    }
+    tail_ = durable_;
+    co_return Result<void>{};
+}
+
+runtime::Task<Result<Term>> Log::begin_term(base::NodeId self) {
+    HAMSTER_ASSERT(in_flight_ == 0, in_flight_);
+    HAMSTER_ASSERT(!self.is_zero());
+    const Vote next{{vote_.term.value + 1}, self};
+    auto stored = co_await store_vote(&world_->disk, vote_path_, next);
+    CO_TRY(stored);
+    vote_ = next;
+    co_return vote_.term;
+}
+
+runtime::Task<Result<LogIndex>> Log::append(proto::Entry::Kind kind, std::string payload) {
+    HAMSTER_ASSERT(vote_.term.value > 0);
+    if (failed_) {
+        co_return std::unexpected(*failed_);
+    }
+    proto::Entry entry;
+    entry.set_term(vote_.term.value);
+    entry.set_index(tail_.index.value + 1);
+    entry.set_kind(kind);
+    entry.set_payload(std::move(payload));
+    std::string record = encode_entry(entry, tail_.chain);
+    const Tail before = tail_;
+    const Tail mine{{entry.index()}, {entry.term()}, entry.chain()};
+    tail_ = mine;
+    ++in_flight_;
+    auto outcome = co_await wal_->append_at(mine.index.value, std::move(record));
+    --in_flight_;
+    if (!outcome && outcome.error().code == Code::kConflict && failed_) {
+        outcome = std::unexpected(*failed_);  // it only stood behind the one that failed
+    }
+    settle(mine, before, outcome);
+    CO_TRY(outcome);
+    co_return mine.index;
+}
+
+void Log::settle(const Tail& entry, const Tail& before, const Result<void>& outcome) {
+    if (outcome) {
+        // Tasks resume in the order of their calls.
+        HAMSTER_ASSERT(durable_.index.value + 1 == entry.index.value, durable_.index.value,
+                       entry.index.value);
+        durable_ = entry;
+    } else if (tail_ == entry) {
+        tail_ = before;
+    } else if (!failed_) {
+        failed_ = outcome.error();
+    }
+    if (in_flight_ == 0) {
+        failed_.reset();
+        tail_ = durable_;
+    }
+}
+
+runtime::Task<Result<void>> Log::read(LogIndex from, LogIndex to,
+                                      std::function<Result<void>(const proto::Entry&)> visit) {
+    // One entry earlier, so that the first one's chain can be checked.
+    const std::uint64_t start = from > first_index() ? from.value - 1 : from.value;
+    std::optional<Tail> previous;
+    auto check = [&previous, from, visit = std::move(visit)](std::uint64_t seq,
+                                                             base::Bytes record) -> Result<void> {
+        // Nothing precedes entry 1.
+        const Tail origin;
+        const Tail* before = previous ? &*previous : seq == 1 ? &origin : nullptr;
+        TRY_ASSIGN(const proto::Entry entry, decode_entry(record, LogIndex{seq}, before));
+        previous = Tail{{entry.index()}, {entry.term()}, entry.chain()};
+        return seq < from.value ? Result<void>{} : visit(entry);
+    };
+    if (from >= to) {
+        co_return Result<void>{};
+    }
+    co_return co_await wal_->read(start, to.value, std::move(check));
+}
+
+runtime::Task<Result<void>> Log::drop_before(LogIndex index) {
+    co_return co_await wal_->drop_before(index.value);
+}
+
+runtime::Task<void> Log::stop() { co_await wal_->stop(); }
+
+}  // namespace hamster::raft

@@ -1,0 +1,89 @@
+// The durable Raft log of one group on this node: entries with term, index and a hash chain, on the
+// wal, and the vote beside them. Not consensus: it decides nothing. Belongs to one loop.
+// Format: docs/formats/raft-log.md.
+//
+// The wal's record number is the entry's index. The chain (each entry hashes its predecessor's
+// chain and its own bytes) makes two logs that agree at one entry agree on everything before it,
+// and catches an entry that is valid by itself but in the wrong history.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "proto/commands.pb.h"
+#include "raft/vote.h"
+#include "runtime/world.h"
+#include "wal/wal.h"
+
+namespace hamster::raft {
+
+using base::LogIndex;
+using base::Term;
+
+// The end of a log, as far as the next entry depends on it.
+struct Tail {
+    LogIndex index;
+    Term term;
+    std::uint64_t chain = 0;
+    bool operator==(const Tail&) const = default;
+};
+
+// The record of an entry: its protobuf bytes with the chain as the last field. Sets entry.chain.
+std::string encode_entry(proto::Entry& entry, std::uint64_t previous_chain);
+// Verifies against the entry before it; `previous` is null where that one is not known (the oldest
+// entry kept). kCorrupt.
+Result<proto::Entry> decode_entry(base::Bytes record, LogIndex index, const Tail* previous);
+
+class Log {
+  public:
+    // Opens or creates the log in `dir` and verifies all of it. kCorrupt also when the vote file is
+    // missing beside entries, or behind them.
+    static runtime::Task<Result<std::unique_ptr<Log>>> open(runtime::World* world, std::string dir,
+                                                            wal::Options options,
+                                                            base::Metrics* metrics);
+    Log(const Log&) = delete;
+    Log& operator=(const Log&) = delete;
+
+    // Of the entries kept; first = last + 1 when there are none. first_index() moves by whole files.
+    [[nodiscard]] LogIndex first_index() const { return {wal_->first()}; }
+    [[nodiscard]] LogIndex last_index() const { return {wal_->next() - 1}; }  // durable
+    [[nodiscard]] Term last_term() const { return durable_.term; }
+    [[nodiscard]] const Vote& vote() const { return vote_; }
+
+    // A lone voter at its start: the next term, with its own vote, durable when it returns. No
+    // append may be under way. After an error the log must be opened again.
+    runtime::Task<Result<Term>> begin_term(base::NodeId self);
+
+    // Appends an entry of the current term (one must have begun) and returns its index when it is
+    // durable. Order of calls is order of indices. kIo: unknown outcome, the log is poisoned.
+    // kNoSpace: not appended; entries queued behind it fail too.
+    runtime::Task<Result<LogIndex>> append(proto::Entry::Kind kind, std::string payload);
+    // [from, to), verified. `visit` returning an error stops.
+    runtime::Task<Result<void>> read(LogIndex from, LogIndex to,
+                                     std::function<Result<void>(const proto::Entry&)> visit);
+    // Entries below `index` are no longer needed.
+    runtime::Task<Result<void>> drop_before(LogIndex index);
+    runtime::Task<void> stop();
+
+  private:
+    Log(runtime::World* world, std::string dir, std::unique_ptr<wal::Wal> wal);
+    runtime::Task<Result<void>> recover();
+    void settle(const Tail& entry, const Tail& before, const Result<void>& outcome);
+
+    runtime::World* world_;
+    std::string vote_path_;
+    std::unique_ptr<wal::Wal> wal_;
+    Vote vote_;
+    Tail durable_;               // the last entry known to be durable
+    Tail tail_;                  // the last entry handed to the wal
+    std::size_t in_flight_ = 0;  // appends between the two
+    // Set while appends that were queued behind a failed one drain; then tail_ goes back.
+    std::optional<Error> failed_;
+};
+
+}  // namespace hamster::raft
