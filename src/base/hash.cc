@@ -1,26 +1,39 @@
 #include "base/hash.h"
 
-// Gives the layout of the state, so that it can live on the stack.
-#define XXH_STATIC_LINKING_ONLY
-#include <xxhash.h>
-
 #include <cstring>
+
+#include "base/hash_kernel.h"
 
 namespace hamster::base {
 namespace {
 
-Hash128 from_xxh(XXH128_hash_t hash) { return {.low = hash.low64, .high = hash.high64}; }
-
 // Joining short inputs on the stack beats setting up the streaming state.
 constexpr std::size_t kJoinLimit = 512;
+
+const HashKernel& best_kernel() {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512f") != 0) return kHashAvx512;
+    if (__builtin_cpu_supports("avx2") != 0) return kHashAvx2;
+#endif
+    return kHashBaseline;
+}
+
+const HashKernel& kernel() {
+    static const HashKernel& chosen = best_kernel();
+    return chosen;
+}
 
 }  // namespace
 
 std::uint64_t xxh3_64(Bytes bytes, std::uint64_t seed) {
-    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+    return kernel().hash_64(bytes.data(), bytes.size(), seed);
 }
 
-Hash128 xxh3_128(Bytes bytes) { return from_xxh(XXH3_128bits(bytes.data(), bytes.size())); }
+Hash128 xxh3_128(Bytes bytes) {
+    std::uint64_t words[2];
+    kernel().hash_128(bytes.data(), bytes.size(), words);
+    return {.low = words[0], .high = words[1]};
+}
 
 Hash128 xxh3_128(Bytes a, Bytes b) {
     if (b.empty()) return xxh3_128(a);
@@ -31,12 +44,9 @@ Hash128 xxh3_128(Bytes a, Bytes b) {
         std::memcpy(joined.data() + a.size(), b.data(), b.size());
         return xxh3_128(Bytes(joined.data(), a.size() + b.size()));
     }
-    XXH3_state_t state;
-    XXH3_INITSTATE(&state);
-    XXH3_128bits_reset(&state);
-    XXH3_128bits_update(&state, a.data(), a.size());
-    XXH3_128bits_update(&state, b.data(), b.size());
-    return from_xxh(XXH3_128bits_digest(&state));
+    std::uint64_t words[2];
+    kernel().hash_128_of_two(a.data(), a.size(), b.data(), b.size(), words);
+    return {.low = words[0], .high = words[1]};
 }
 
 }  // namespace hamster::base

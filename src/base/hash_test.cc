@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "base/hash_kernel.h"
 #include "base/property_test.h"
 
 namespace hamster::base {
@@ -39,6 +41,34 @@ TEST(Hash, TwoPiecesProperty) {
     expect_property([](const std::string& a, const std::string& b) {
         RC_ASSERT(xxh3_128(as_bytes(a), as_bytes(b)) == xxh3_128(as_bytes(a + b)));
     });
+}
+
+// Data written on one processor is verified on another: all kernels must agree.
+void expect_agrees(const HashKernel& kernel) {
+    std::string text;
+    for (std::size_t i = 0; i < 70000; ++i) text.push_back(static_cast<char>(i * 131 + i / 256));
+    std::vector<std::size_t> sizes = {1023, 1024, 1025, 4096, 65536, 65537, 70000};
+    for (std::size_t size = 0; size <= 600; ++size) sizes.push_back(size);
+    for (const std::size_t size : sizes) {
+        std::uint64_t want[2];
+        std::uint64_t got[2];
+        kHashBaseline.hash_128(text.data(), size, want);
+        kernel.hash_128(text.data(), size, got);
+        EXPECT_EQ(std::vector(got, got + 2), std::vector(want, want + 2)) << size;
+        kernel.hash_128_of_two(text.data(), size / 3, text.data() + size / 3, size - size / 3, got);
+        EXPECT_EQ(std::vector(got, got + 2), std::vector(want, want + 2)) << size;
+        EXPECT_EQ(kernel.hash_64(text.data(), size, size),
+                  kHashBaseline.hash_64(text.data(), size, size))
+            << size;
+    }
+}
+
+TEST(HashKernels, Agree) {
+    expect_agrees(kHashBaseline);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") != 0) expect_agrees(kHashAvx2);
+    if (__builtin_cpu_supports("avx512f") != 0) expect_agrees(kHashAvx512);
+#endif
 }
 
 TEST(Hash, OneFlippedBitChangesIt) {

@@ -1,0 +1,3 @@
+// XXH3, for any processor.
+#define HAMSTER_HASH_KERNEL kHashBaseline
+#include "base/hash_kernel.inl"
