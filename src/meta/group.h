@@ -1,6 +1,9 @@
 // The replicated metadata: commands in, answers and snapshots out. Callers reach it through the
 // router, which returns the only group today. One voter until more nodes join: the log, the terms
 // and the entries are already Raft's.
+//
+// Under `dir`: log/ and vote (raft/log.h), store/ (kv/store.h). The store has no log of its own: it
+// is flushed now and then, and what it lacks is applied again from the Raft log at the next start.
 #pragma once
 
 #include <memory>
@@ -19,15 +22,21 @@ class Group {
   public:
     virtual ~Group() = default;
     // Proposes a command and answers once it is committed, applied and durable. Mints request_id
-    // when empty; sets the stamp. A refusal by the state (NO_SUCH_KEY, PRECONDITION_FAILED, ...)
-    // is an Answer, not an Error. Errors: kUnknownOutcome (it may have happened: retry with the
-    // same request id), kNoSpace, kUnavailable, kIo (the log is poisoned). Any loop.
+    // when empty; sets the stamp. Who retries mints it himself (mint_request_id of stamp_now())
+    // and keeps it. A refusal by the state (NO_SUCH_KEY, PRECONDITION_FAILED, ...) is an Answer,
+    // not an Error. Errors: kUnknownOutcome (it may have happened: retry with the same request
+    // id), and those that say that this proposal changed nothing: kNoSpace, kTooLarge,
+    // kUnavailable (stopping), kIo (an earlier failure poisoned the group; it only reads until it
+    // is opened again). Any loop.
     virtual runtime::Task<Result<proto::Answer>> propose(proto::Command command) = 0;
     // A linearizable view: everything acknowledged before the call is in it. Any loop.
     // kUnavailable when leadership cannot be confirmed.
     virtual runtime::Task<Result<View>> view() = 0;
     // Cluster time, ms since 1970: the stamp the next command would get. Any loop.
     virtual std::uint64_t stamp_now() = 0;
+    // Waits for the proposals under way, then flushes the store, so that the next start has
+    // nothing to replay. Later proposals answer kUnavailable. On the control loop, once. Views must
+    // be gone before the group is destroyed.
     virtual runtime::Task<void> stop() = 0;
 };
 
@@ -48,7 +57,10 @@ struct GroupOptions {
 };
 
 // Opens (or founds, when `found` is not null and the directory is empty) the group under `dir`:
-// recovers the log, replays what the store has not flushed. kCorrupt, kUnsupported with what to do.
+// recovers the log, replays what the store has not flushed. On the control loop, which the group
+// belongs to; `control` and `metrics` outlive it.
+// Errors: kNotFound when there is nothing to open and nothing to found; kCorrupt, kUnsupported with
+// what to do.
 runtime::Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::string dir,
                                                          GroupOptions options,
                                                          const proto::ClusterInfo* found,

@@ -1,0 +1,311 @@
+#include "meta/group.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "meta/apply.h"
+#include "meta/keyspace.h"
+#include "meta/limits.h"
+#include "raft/log.h"
+#include "runtime/sync.h"
+
+namespace hamster::meta {
+
+namespace {
+
+using base::LogIndex;
+using proto::Answer;
+using proto::Command;
+using runtime::Task;
+
+constexpr std::uint64_t kMaxStampMs = (std::uint64_t{1} << 48) - 1;  // a UUIDv7 holds no more
+
+// The group of a lone voter. Everything but `last_stamp_ms_` and the store's snapshots belongs to
+// the control loop.
+//
+// A proposal appends its entry and, once that is durable, applies it: the log resumes its callers
+// in the order of their entries, so the order of apply is the order of the log, while any number
+// of proposals share one sync.
+class SingleVoter final : public Group {
+  public:
+    SingleVoter(runtime::World* control, GroupOptions options, base::Metrics* metrics,
+                std::unique_ptr<raft::Log> log, std::unique_ptr<kv::Store> store)
+        : control_(control),
+          options_(options),
+          log_(std::move(log)),
+          store_(std::move(store)),
+          commits_(metrics->counter("hamster_meta_commits_total", "Commands committed.")),
+          commit_seconds_(metrics->histogram("hamster_meta_commit_seconds",
+                                             "From proposal to answer, by command.")),
+          queue_(metrics->gauge("hamster_meta_apply_queue", "Proposals not answered yet.")),
+          log_bytes_(metrics->gauge("hamster_meta_log_unflushed_bytes",
+                                    "Log bytes the store has not flushed.")) {}
+
+    Task<Result<Answer>> propose(Command command) override;
+    Task<Result<View>> view() override { co_return View(store_->snapshot()); }
+    std::uint64_t stamp_now() override;
+    Task<void> stop() override;
+
+    // Applies what the log has and the store lacks. Before the first proposal.
+    Task<Result<void>> replay();
+    // Begins a term of its own; the first entry of a lone voter commits by itself.
+    Task<Result<void>> lead();
+    Task<Result<void>> found(proto::ClusterInfo info);
+    // Gives up a group that could not be opened.
+    Task<void> give_up();
+
+  private:
+    Task<Result<Answer>> propose_here(Command command);
+    Task<Result<Answer>> commit(Command command);
+    Result<Answer> apply_committed(LogIndex index, const Command& command);
+    Result<void> replay_entry(const proto::Entry& entry);
+    void note_log_bytes(std::size_t bytes);
+    void maybe_flush();
+    Task<void> flush();
+    void poison(const Error& error);
+
+    runtime::World* control_;
+    GroupOptions options_;
+    std::unique_ptr<raft::Log> log_;
+    std::unique_ptr<kv::Store> store_;
+    base::Counter& commits_;
+    base::Histogram& commit_seconds_;
+    base::Gauge& queue_;
+    base::Gauge& log_bytes_;
+    LogIndex applied_;
+    std::atomic<std::uint64_t> last_stamp_ms_{0};
+    runtime::Semaphore slots_{kMaxProposalsInFlight};
+    std::uint64_t unflushed_bytes_ = 0;  // of the log, since the last flush began
+    bool flushing_ = false;
+    std::optional<Error> poisoned_;
+    bool store_failed_ = false;  // what the store holds is in doubt: it is not flushed any more
+    runtime::Gate gate_;
+};
+
+Task<Result<Answer>> SingleVoter::propose(Command command) {
+    co_return co_await runtime::run_on(control_->executor, propose_here(std::move(command)));
+}
+
+std::uint64_t SingleVoter::stamp_now() {
+    const std::uint64_t now = std::min(control_->clock.unix_ms(), kMaxStampMs);
+    std::uint64_t last = last_stamp_ms_.load();
+    while (last < now && !last_stamp_ms_.compare_exchange_weak(last, now)) {
+    }
+    return std::max(last, now);
+}
+
+Task<Result<Answer>> SingleVoter::propose_here(Command command) {
+    if (!gate_.is_open()) co_return fail(Code::kUnavailable, "the metadata is stopping");
+    gate_.enter();
+    queue_.add(1);
+    const runtime::Time start = control_->clock.now();
+    co_await slots_.acquire(1);
+    auto answer = co_await commit(std::move(command));
+    slots_.release(1);
+    const auto elapsed = control_->clock.now() - start;
+    commit_seconds_.observe_us(static_cast<std::uint64_t>(elapsed.count()));
+    queue_.add(-1);
+    gate_.leave();
+    co_return answer;
+}
+
+Task<Result<Answer>> SingleVoter::commit(Command command) {
+    if (poisoned_) co_return fail(Code::kIo, "the metadata takes no writes: " + poisoned_->context);
+    command.set_stamp_ms(stamp_now());
+    if (command.request_id().empty()) {
+        const auto id =
+            mint_request_id(command.stamp_ms(), control_->random.id<base::RequestId>());
+        command.set_request_id(std::string(id.view()));
+    }
+    std::string payload = command.SerializeAsString();
+    const std::size_t bytes = payload.size();
+    auto appended = co_await log_->append(proto::Entry::COMMAND, std::move(payload));
+    if (!appended && appended.error().code == Code::kIo) {
+        // The entry may be on the disk all the same and come back at the next start.
+        poison(appended.error());
+        co_return fail(Code::kUnknownOutcome, "the log failed: " + appended.error().context);
+    }
+    CO_TRY(appended);
+    auto answer = apply_committed(*appended, command);
+    if (answer) note_log_bytes(bytes);
+    co_return answer;
+}
+
+Result<Answer> SingleVoter::apply_committed(LogIndex index, const Command& command) {
+    if (poisoned_) {
+        // Durable in the log, behind an entry that could not be applied.
+        return fail(Code::kUnknownOutcome, "the metadata stopped: " + poisoned_->context);
+    }
+    HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
+    auto answer = apply(*store_, index, command);
+    if (!answer) {
+        store_failed_ = true;
+        poison(answer.error());
+        return fail(Code::kUnknownOutcome, "the store failed: " + answer.error().context);
+    }
+    applied_ = index;
+    commits_.add();
+    return answer;
+}
+
+void SingleVoter::poison(const Error& error) {
+    if (poisoned_) return;
+    poisoned_ = error;
+    LOG_ERROR("meta", "no more writes until the next start: {}", error.context);
+}
+
+void SingleVoter::note_log_bytes(std::size_t bytes) {
+    unflushed_bytes_ += bytes;
+    log_bytes_.set(static_cast<std::int64_t>(unflushed_bytes_));
+    maybe_flush();
+}
+
+void SingleVoter::maybe_flush() {
+    if (flushing_ || unflushed_bytes_ < options_.flush_after_bytes || !gate_.is_open()) return;
+    flushing_ = true;
+    runtime::spawn(control_->executor, gate_, "meta flush", flush());
+}
+
+// The log may lose what the store has on its disk, and nothing else.
+Task<void> SingleVoter::flush() {
+    HAMSTER_ASSERT(flushing_);
+    const LogIndex flushed = applied_;
+    unflushed_bytes_ = 0;
+    auto done = co_await store_->flush();
+    if (done) {
+        done = co_await log_->drop_before(LogIndex{flushed.value + 1});
+    } else if (done.error().code != Code::kNoSpace) {
+        store_failed_ = true;
+    }
+    flushing_ = false;
+    if (done) co_return;
+    // A full disk: the log keeps what it has, and the next flush comes after as many bytes again.
+    if (done.error().code == Code::kNoSpace) {
+        LOG_WARN("meta", "the store was not flushed: {}", done.error().context);
+    } else {
+        poison(done.error());
+    }
+}
+
+Task<void> SingleVoter::stop() {
+    co_await gate_.close();
+    co_await log_->stop();
+    if (store_failed_) co_return;
+    auto flushed = co_await store_->flush();
+    if (!flushed) LOG_WARN("meta", "the store was not flushed: {}", flushed.error().context);
+}
+
+Task<void> SingleVoter::give_up() {
+    co_await gate_.close();
+    co_await log_->stop();
+}
+
+Result<void> SingleVoter::replay_entry(const proto::Entry& entry) {
+    const LogIndex index{entry.index()};
+    HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
+    if (entry.kind() == proto::Entry::COMMAND) {
+        TRY_ASSIGN(const auto command, decode_command(base::as_bytes(entry.payload())));
+        TRY(apply(*store_, index, command));
+    } else {
+        TRY(apply_nothing(*store_, index));
+    }
+    applied_ = index;
+    unflushed_bytes_ += entry.payload().size();
+    return {};
+}
+
+Task<Result<void>> SingleVoter::replay() {
+    auto before = applied(*store_);
+    CO_TRY(before);
+    applied_ = LogIndex{before->index()};
+    const LogIndex first = log_->first_index();
+    const LogIndex last = log_->last_index();
+    if (applied_.value + 1 < first.value || applied_.value > last.value) {
+        co_return fail(Code::kCorrupt,
+                       fmt::format("the metadata store ends at entry {}, but the log holds {} to "
+                                   "{}: files are missing or from another time; restore the data "
+                                   "directory as a whole from one backup",
+                                   applied_.value, first.value, last.value));
+    }
+    const LogIndex from{applied_.value + 1};
+    auto visit = [this](const proto::Entry& entry) { return replay_entry(entry); };
+    auto read = co_await log_->read(from, LogIndex{last.value + 1}, std::move(visit));
+    CO_TRY(read);
+    HAMSTER_ASSERT(applied_ == last, applied_.value, last.value);
+    auto after = applied(*store_);
+    CO_TRY(after);
+    last_stamp_ms_ = after->stamp_ms();
+    if (from.value <= last.value) {
+        LOG_INFO("meta", "replayed {} entries", last.value - before->index());
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> SingleVoter::lead() {
+    // A lone voter keeps the identity it voted for first.
+    base::NodeId self = log_->vote().voted_for;
+    if (self.is_zero()) self = control_->random.id<base::NodeId>();
+    auto term = co_await log_->begin_term(self);
+    CO_TRY(term);
+    maybe_flush();
+    co_return Result<void>{};
+}
+
+Task<Result<void>> SingleVoter::found(proto::ClusterInfo info) {
+    Command command;
+    *command.mutable_found_cluster()->mutable_info() = std::move(info);
+    auto answer = co_await propose_here(std::move(command));
+    CO_TRY(answer);
+    if (answer->status() != Answer::OK) {
+        co_return fail(Code::kInvalid, "the cluster was not founded: " + answer->detail());
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> start(SingleVoter* group, bool empty, const proto::ClusterInfo* info) {
+    auto replayed = co_await group->replay();
+    CO_TRY(replayed);
+    auto leading = co_await group->lead();
+    CO_TRY(leading);
+    if (!empty) co_return Result<void>{};
+    HAMSTER_ASSERT(info != nullptr);
+    co_return co_await group->found(*info);
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::string dir,
+                                                GroupOptions options,
+                                                const proto::ClusterInfo* found,
+                                                base::Metrics* metrics) {
+    HAMSTER_ASSERT(control != nullptr && metrics != nullptr);
+    auto made = co_await control->disk.make_dir(dir);
+    CO_TRY(made);
+    wal::Options wal_options;
+    wal_options.file_bytes = options.wal_file_bytes;
+    auto opened = co_await raft::Log::open(control, dir, wal_options, metrics);
+    CO_TRY_ASSIGN(auto log, opened);
+    const bool empty = log->last_index().value == 0;
+    if (empty && found == nullptr) {
+        co_await log->stop();
+        co_return fail(Code::kNotFound, "there is no metadata here yet: run `hamster init` first");
+    }
+    auto stored = co_await kv::open(control, dir + "/store", options.store);
+    if (!stored) {
+        co_await log->stop();
+        co_return std::unexpected(std::move(stored).error());
+    }
+    auto group = std::make_unique<SingleVoter>(control, options, metrics, std::move(log),
+                                               std::move(*stored));
+    auto started = co_await start(group.get(), empty, found);
+    if (!started) {
+        co_await group->give_up();
+        co_return std::unexpected(std::move(started).error());
+    }
+    co_return std::unique_ptr<Group>(std::move(group));
+}
+
+}  // namespace hamster::meta
