@@ -102,6 +102,13 @@ void XmlWriter::empty_element(std::string_view name) {
     out_ += "/>";
 }
 
+void XmlWriter::text(std::string_view value) {
+    HAMSTER_ASSERT(!open_.empty());
+    append_xml_escaped(out_, value);
+}
+
+void XmlWriter::raw(std::string_view fragment) { out_ += fragment; }
+
 std::string XmlWriter::take() && {
     HAMSTER_ASSERT(open_.empty(), open_.size());
     return std::move(out_);

@@ -44,6 +44,10 @@ class XmlWriter {
     void element(std::string_view name, bool value) { element(name, value ? "true" : "false"); }
     // <name/>
     void empty_element(std::string_view name);
+    // Text of the element that is open.
+    void text(std::string_view value);
+    // A fragment that is well-formed XML already.
+    void raw(std::string_view fragment);
     // All elements must be closed.
     [[nodiscard]] std::string take() &&;
 
