@@ -151,10 +151,9 @@ runtime::Task<Result<LogIndex>> Log::append(proto::Entry::Kind kind, std::string
 
 void Log::settle(const Tail& entry, const Tail& before, const Result<void>& outcome) {
     if (outcome) {
-        // Tasks resume in the order of their calls.
-        HAMSTER_ASSERT(durable_.index.value + 1 == entry.index.value, durable_.index.value,
-                       entry.index.value);
-        durable_ = entry;
+        if (entry.index > durable_.index) {  // tasks may resume in any order
+            durable_ = entry;
+        }
     } else if (tail_ == entry) {
         tail_ = before;
     } else if (!failed_) {
