@@ -55,13 +55,13 @@ std::vector<Line>* g_lines = nullptr;
 
 class LogSinkTest : public testing::Test {
   protected:
-    LogSinkTest() {
+    void SetUp() override {
         g_lines = &lines_;
         set_log_sink([](LogLevel level, std::string_view room, std::string_view message) {
             g_lines->push_back({level, std::string(room), std::string(message)});
         });
     }
-    ~LogSinkTest() override {
+    void TearDown() override {
         set_log_sink(nullptr);
         configure_log(LogLevel::kInfo, LogFormat::kHuman);
     }

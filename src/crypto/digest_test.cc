@@ -14,7 +14,9 @@ using base::as_bytes;
 using base::expect_property;
 
 std::string hex(const std::string& raw) { return base::hex_encode(as_bytes(raw)); }
-std::string unhex(std::string_view text) { return base::hex_decode(text).value(); }
+std::string unhex(std::string_view text) {
+    return base::hex_decode(text).value_or("not hexadecimal");
+}
 
 constexpr DigestKind kAll[] = {DigestKind::kMd5,   DigestKind::kSha1,   DigestKind::kSha256,
                                DigestKind::kCrc32, DigestKind::kCrc32c, DigestKind::kCrc64Nvme};

@@ -35,7 +35,9 @@ constexpr std::string_view kGolden =
 constexpr std::string_view kGoldenEmpty =
     "01404142434445464748494a4b3f6d588618a96a62c45d5d7451b42234";
 
-std::string unhex(std::string_view text) { return base::hex_decode(text).value(); }
+std::string unhex(std::string_view text) {
+    return base::hex_decode(text).value_or("not hexadecimal");
+}
 Code code_of(const Result<std::string>& result) { return result.error().code; }
 
 // The golden bytes of docs/formats/secrets.md, computed with another implementation of AES-GCM.
