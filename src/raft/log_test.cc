@@ -1,0 +1,304 @@
+#include "raft/log.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/encoding.h"
+#include "base/hash.h"
+#include "runtime/sim/simulator.h"
+
+namespace hamster::raft {
+namespace {
+
+using runtime::Task;
+using runtime::sim::DiskFaults;
+using runtime::sim::Machine;
+using runtime::sim::Simulator;
+
+constexpr wal::Options kTiny{
+    .file_bytes = 8 * base::kBlock, .max_group_bytes = 8192, .spare_files = 1};
+
+base::NodeId node() {
+    base::NodeId id;
+    id.raw.fill(std::byte{0xAB});
+    return id;
+}
+
+template <class T>
+void expect_ok(const Result<T>& result) {
+    EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().context);
+}
+
+TEST(RaftFormat, GoldenEntryAndVote) {
+    proto::Entry entry;
+    entry.set_term(3);
+    entry.set_index(9);
+    entry.set_kind(proto::Entry::NOOP);
+    entry.set_payload("payload");
+    const std::string record = encode_entry(entry, 0x0102030405060708);
+    EXPECT_EQ(base::hex_encode(base::as_bytes(record)), 
+              "08031009180122077061796c6f6164299cd0b1d5a1049f6c");
+    EXPECT_EQ(base::hex_encode(base::as_bytes(encode_vote({{5}, node()}))), 
+              "48414d564f54450a000000010000000000000005"
+              "abababababababababababababababab86ee11e0c76df6f3");
+}
+
+TEST(RaftFormat, DecodeChecksPlaceAndHistory) {
+    proto::Entry entry;
+    entry.set_term(3);
+    entry.set_index(9);
+    const std::string record = encode_entry(entry, 77);
+    const auto bytes = base::as_bytes(record);
+    const Tail before{{8}, {3}, 77};
+    expect_ok(decode_entry(bytes, {9}, &before));
+    expect_ok(decode_entry(bytes, {9}, nullptr));
+    EXPECT_EQ(decode_entry(bytes, {8}, nullptr).error().code, Code::kCorrupt);
+    const Tail other{{8}, {3}, 78};
+    EXPECT_EQ(decode_entry(bytes, {9}, &other).error().code, Code::kCorrupt);
+    const Tail later{{8}, {4}, 77};
+    EXPECT_EQ(decode_entry(bytes, {9}, &later).error().code, Code::kCorrupt);
+    for (std::size_t n = 0; n < record.size(); ++n) {
+        EXPECT_FALSE(decode_entry(bytes.first(n), {9}, &before)) << n;
+    }
+}
+
+TEST(RaftFormat, UnknownFieldsAreCoveredAndKept) {
+    proto::Entry entry;
+    entry.set_term(3);
+    entry.set_index(9);
+    entry.GetReflection()->MutableUnknownFields(&entry)->AddLengthDelimited(900, "from tomorrow");
+    const std::string record = encode_entry(entry, 77);
+    const Tail before{{8}, {3}, 77};
+    auto read = decode_entry(base::as_bytes(record), {9}, &before);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(encode_entry(*read, 77), record);
+}
+
+TEST(RaftFormat, DamagedVote) {
+    std::string bytes = encode_vote({{5}, node()});
+    EXPECT_EQ(*decode_vote(bytes), (Vote{{5}, node()}));
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] = static_cast<char>(bytes[i] ^ 1);
+        EXPECT_EQ(decode_vote(bytes).error().code, Code::kCorrupt);
+        bytes[i] = static_cast<char>(bytes[i] ^ 1);
+        EXPECT_EQ(decode_vote(bytes.substr(0, i)).error().code, Code::kCorrupt);
+    }
+    bytes[11] = 2;  // a later version
+    bytes.resize(bytes.size() - 8);
+    base::put_be64(bytes, base::xxh3_64(base::as_bytes(bytes)));
+    EXPECT_EQ(decode_vote(bytes).error().code, Code::kUnsupported);
+}
+
+struct Scene {
+    Scene() : machine(sim.machine("m")) { world = &machine.boot(); }
+    explicit Scene(std::uint64_t seed) : sim(seed), machine(sim.machine("m")) {
+        world = &machine.boot();
+    }
+    ~Scene() { end(); }
+    void end() {
+        if (machine.is_up()) {
+            machine.crash([this] { log.reset(); });
+        }
+    }
+    void restart() {
+        end();
+        world = &machine.boot();
+    }
+    Simulator sim{1};
+    Machine& machine;
+    runtime::World* world = nullptr;
+    base::Metrics metrics;
+    std::unique_ptr<Log> log;
+    std::optional<Error> error;
+    std::vector<std::string> calls;  // payloads in the order of the calls
+    std::uint64_t acknowledged = 0;  // the highest index
+    int failures = 0;
+};
+
+Task<void> open_log(Scene* s) {
+    s->error.reset();
+    auto opened = co_await Log::open(s->world, "raft", kTiny, &s->metrics);
+    if (!opened) {
+        s->error = opened.error();
+        co_return;
+    }
+    s->log = std::move(*opened);
+    auto began = co_await s->log->begin_term(node());
+    if (!began) {
+        s->error = began.error();
+    }
+}
+
+Task<void> append(Scene* s, int n, std::size_t size) {
+    for (int i = 0; i < n; ++i) {
+        std::string payload = fmt::format("{} {}", s->calls.size(), std::string(size, 'p'));
+        s->calls.push_back(payload);
+        auto index = co_await s->log->append(proto::Entry::COMMAND, std::move(payload));
+        if (index) {
+            s->acknowledged = std::max(s->acknowledged, index->value);
+        } else {
+            ++s->failures;
+        }
+    }
+}
+
+Task<void> append_together(Scene* s, int tasks, int n, std::size_t size) {
+    runtime::Gate gate;
+    for (int i = 0; i < tasks; ++i) {
+        runtime::spawn(s->world->executor, gate, "append", append(s, n, size));
+    }
+    co_await gate.close();
+}
+
+Task<void> read_all(Scene* s, std::vector<proto::Entry>* out) {
+    auto read = co_await s->log->read(s->log->first_index(), {s->log->last_index().value + 1},
+                                      [out](const proto::Entry& entry) {
+                                          out->push_back(entry);
+                                          return Result<void>{};
+                                      });
+    expect_ok(read);
+}
+
+TEST(RaftLog, TermsRiseAndEntriesStay) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    EXPECT_EQ(s.log->vote(), (Vote{{1}, node()}));
+    EXPECT_EQ(s.log->last_index().value, 0U);
+    EXPECT_EQ(s.log->last_term().value, 0U);
+    ASSERT_TRUE(s.sim.run_on(s.machine, append_together(&s, 8, 5, 100)));
+    s.restart();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_FALSE(s.error);
+    EXPECT_EQ(s.log->vote().term.value, 2U);
+    EXPECT_EQ(s.log->last_term().value, 1U);
+    EXPECT_EQ(s.log->last_index().value, 40U);
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 1, 1)));
+    EXPECT_EQ(s.log->last_term().value, 2U);
+    std::vector<proto::Entry> entries;
+    ASSERT_TRUE(s.sim.run_on(s.machine, read_all(&s, &entries)));
+    ASSERT_EQ(entries.size(), 41U);
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+        EXPECT_EQ(entries[i].index(), i + 1);
+        EXPECT_EQ(entries[i].payload(), s.calls[i]);
+        EXPECT_EQ(entries[i].term(), i < 40 ? 1U : 2U);
+    }
+}
+
+Task<void> drop_before(Scene* s, LogIndex index) {
+    auto dropped = co_await s->log->drop_before(index);
+    expect_ok(dropped);
+}
+
+TEST(RaftLog, DroppedFrontIsGoneForGood) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 30, 3000)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, drop_before(&s, {31})));
+    const auto first = s.log->first_index();
+    EXPECT_GT(first.value, 10U);
+    s.restart();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_FALSE(s.error) << s.error->context;
+    EXPECT_EQ(s.log->first_index(), first);
+    EXPECT_EQ(s.log->last_index().value, 30U);
+    EXPECT_EQ(s.log->last_term().value, 1U);
+}
+
+TEST(RaftLog, AFullDiskLeavesTheChainWhole) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    s.machine.set_faults(DiskFaults{.capacity_bytes = 20 * base::kBlock});
+    ASSERT_TRUE(s.sim.run_on(s.machine, append_together(&s, 6, 20, 2500)));
+    EXPECT_GT(s.failures, 0);
+    EXPECT_EQ(s.log->last_index().value, s.acknowledged);
+    s.machine.set_faults(DiskFaults{});
+    const int failures = s.failures;
+    ASSERT_TRUE(s.sim.run_on(s.machine, append_together(&s, 6, 2, 2500)));
+    EXPECT_EQ(s.failures, failures);
+    EXPECT_EQ(s.log->last_index().value, s.acknowledged);
+    s.restart();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_FALSE(s.error) << s.error->context;
+    EXPECT_EQ(s.log->last_index().value, s.acknowledged);
+}
+
+TEST(RaftLog, AMissingDamagedOrOldVoteIsRefused) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 1, 1)));
+    s.end();
+    s.machine.flip_bit("raft/vote", 99);
+    s.world = &s.machine.boot();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    EXPECT_EQ(s.error->code, Code::kCorrupt);
+    s.end();
+    s.machine.remove_file("raft/vote");
+    s.world = &s.machine.boot();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    EXPECT_EQ(s.error->code, Code::kCorrupt);
+}
+
+Task<void> put_vote(Scene* s, std::uint64_t term) {
+    auto stored = co_await store_vote(&s->world->disk, "raft/vote", Vote{{term}, node()});
+    expect_ok(stored);
+}
+
+TEST(RaftLog, AVoteBehindTheLogIsRefused) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    s.restart();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));  // term 2
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 1, 1)));
+    s.restart();
+    ASSERT_TRUE(s.sim.run_on(s.machine, put_vote(&s, 1)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    EXPECT_EQ(s.error->code, Code::kCorrupt);
+}
+
+// Crashes anywhere, again and again: what was acknowledged is there in order, terms never repeat.
+void crash_and_check(std::uint64_t seed, int* crashes) {
+    Scene s(seed);
+    std::uint64_t term = 0;
+    std::vector<std::string> known;
+    for (int i = 0; i < 6; ++i) {
+        ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+        ASSERT_FALSE(s.error) << s.error->context;
+        ASSERT_GT(s.log->vote().term.value, term) << seed;
+        term = s.log->vote().term.value;
+        std::vector<proto::Entry> entries;
+        ASSERT_TRUE(s.sim.run_on(s.machine, read_all(&s, &entries)));
+        ASSERT_GE(entries.size(), s.acknowledged) << seed;
+        known.insert(known.end(), s.calls.begin(), s.calls.end());
+        ASSERT_LE(entries.size(), known.size()) << seed;
+        known.resize(entries.size());
+        for (std::size_t k = 0; k < known.size(); ++k) {
+            ASSERT_EQ(entries[k].payload(), known[k]) << seed;
+        }
+        s.calls.clear();
+        s.machine.crash_at_io(1 + s.sim.random().below(120),
+                              [&s] { s.machine.crash([&s] { s.log.reset(); }); });
+        if (s.sim.run_on(s.machine, append_together(&s, 4, 8, s.sim.random().below(4000)))) {
+            s.machine.disarm_crash();
+        } else {
+            ++*crashes;
+        }
+        s.restart();
+    }
+}
+
+TEST(RaftLog, CrashesAnywhere) {
+    int crashes = 0;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        crash_and_check(seed, &crashes);
+        if (testing::Test::HasFatalFailure()) {
+            return;
+        }
+    }
+    EXPECT_GT(crashes, 100);
+}
+
+}  // namespace
+}  // namespace hamster::raft
