@@ -1,0 +1,14 @@
+// Listening and connecting on Linux. One Network per loop.
+#pragma once
+
+#include <memory>
+
+#include <boost/asio/io_context.hpp>
+
+#include "runtime/world.h"
+
+namespace hamster::runtime::real {
+
+std::unique_ptr<Network> make_network(asio::io_context& loop);
+
+}  // namespace hamster::runtime::real

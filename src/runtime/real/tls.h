@@ -1,0 +1,50 @@
+// TLS over a non-blocking socket: OpenSSL reads and writes the descriptor itself, the loop only
+// waits for readiness. The handshake happens inside the first read or write.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <openssl/ssl.h>
+
+#include "runtime/real/socket.h"
+#include "runtime/world.h"
+
+namespace hamster::runtime::real {
+
+struct FreeSsl {
+    void operator()(SSL* ssl) const { SSL_free(ssl); }
+    void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+using SslPtr = std::unique_ptr<SSL, FreeSsl>;
+using SslContextPtr = std::unique_ptr<SSL_CTX, FreeSsl>;
+
+// The certificate of a listening side. Any thread.
+class RealTlsServer final : public TlsServer {
+  public:
+    static Result<std::unique_ptr<TlsServer>> load(std::string cert_path, std::string key_path);
+    Result<void> reload() override;
+    // For one new connection; it keeps the certificate of this moment for its whole life.
+    SslPtr accept();
+
+  private:
+    RealTlsServer(std::string cert_path, std::string key_path)
+        : cert_path_(std::move(cert_path)), key_path_(std::move(key_path)) {}
+
+    const std::string cert_path_;
+    const std::string key_path_;
+    std::mutex mutex_;
+    SslContextPtr context_;  // guarded by mutex_
+};
+
+// Client settings, made once per (verify, ca_path).
+Result<SslContextPtr> make_client_context(bool verify, const std::string& ca_path);
+// For one connection to `server_name` (a DNS name or an address).
+Result<SslPtr> make_client(SSL_CTX* context, const std::string& server_name, bool verify);
+
+std::unique_ptr<Stream> make_tls_stream(ConnectionPtr connection, SslPtr ssl);
+// Client side: finishes the handshake, so that a certificate that does not fit fails here.
+Task<Result<std::unique_ptr<Stream>>> handshake(ConnectionPtr connection, SslPtr ssl);
+
+}  // namespace hamster::runtime::real
