@@ -208,6 +208,8 @@ S3Result<PayloadPlan> plan_request(RequestHead& head, const Claim& claim, std::s
     auto routed = route(head, level);
     if (!routed) return std::unexpected(routed.error());
     action = *routed;
+    // A form's signature is inside its body: verify_form() is the way in.
+    if (action == Action::kPostObject) return refuse(ErrorCode::kAccessDenied);
     if (auto r = check_headers(head, action); !r) return std::unexpected(r.error());
     auto plan = plan_payload(head, line);
     if (!plan) return plan;

@@ -1,0 +1,42 @@
+// What all sessions of one I/O loop share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/world.h"
+#include "s3/authenticator.h"
+#include "s3/context.h"
+#include "s3/dispatch.h"
+#include "s3/http_body.h"
+#include "s3/reply_head.h"
+#include "s3/request_metrics.h"
+
+namespace hamster::s3 {
+
+struct ServerOptions {
+    // Of the whole node: all its loops count on the same gauges.
+    std::int64_t max_connections = 10'000;
+    std::int64_t max_requests = 1'024;  // executing at once; more are answered 503 SlowDown
+
+    runtime::Micros idle = std::chrono::seconds(30);   // for the next request to begin
+    runtime::Micros head = std::chrono::seconds(10);   // for its head to be complete, once begun
+    runtime::Micros write = std::chrono::seconds(60);  // for each kWritePiece to be taken
+    BodyDeadlines body;
+    runtime::Micros linger = std::chrono::seconds(2);  // for a refused body to stop coming
+};
+
+inline constexpr std::size_t kWritePiece = 256 * 1024;      // bytes
+inline constexpr std::uint64_t kMaxDrainBytes = 64 * 1024;  // of an unread body, to keep on
+inline constexpr std::size_t kMaxLingerBytes = 1024 * 1024;
+
+struct Frontend {
+    Context* context;
+    Authenticator* authenticator;
+    Dispatch dispatch;
+    RequestMetrics* metrics;
+    ReplyHead* reply_head;
+    ServerOptions options;
+};
+
+}  // namespace hamster::s3
