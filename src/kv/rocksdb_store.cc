@@ -1,6 +1,9 @@
 #include "kv/rocksdb_store.h"
 
+#include <algorithm>
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
 
 #include <rocksdb/cache.h>
@@ -63,12 +66,12 @@ class HealthListener final : public rocksdb::EventListener {
                            rocksdb::Status* status) override {
         using Severity = rocksdb::Status::Severity;
         if (!status->IsNoSpace()) {
-            health.store(Health::kFailed);
+            change_health(Health::kFailed);
             LOG_ERROR("kv", "the metadata store stops taking writes: {}", status->ToString());
             return;
         }
-        Health expected = Health::kGood;
-        if (health.compare_exchange_strong(expected, Health::kFull)) {
+        if (health() == Health::kGood) {
+            change_health(Health::kFull);
             LOG_WARN("kv", "no space for the metadata store ({})", static_cast<int>(reason));
         }
         // The unflushed data stays in memory, so this is never more than RocksDB can resume from;
@@ -82,7 +85,38 @@ class HealthListener final : public rocksdb::EventListener {
         status.PermitUncheckedError();
         *automatic = false;
     }
-    std::atomic<Health> health{Health::kGood};
+    // After the tables are on stable storage and the manifest names them.
+    void OnFlushCompleted(rocksdb::DB* /*db*/, const rocksdb::FlushJobInfo& info) override {
+        note_flushed(info.largest_seqno);
+    }
+
+    void note_flushed(rocksdb::SequenceNumber seq) {
+        {
+            const std::lock_guard lock(mutex_);
+            flushed_ = std::max(flushed_, seq);
+        }
+        changed_.notify_all();
+    }
+    // Blocks until everything up to `seq` is flushed (true) or the health is no longer good.
+    bool wait_flushed(rocksdb::SequenceNumber seq) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return flushed_ >= seq || health() != Health::kGood; });
+        return flushed_ >= seq;
+    }
+    [[nodiscard]] Health health() const { return health_.load(); }
+    void change_health(Health to) {
+        {
+            const std::lock_guard lock(mutex_);
+            health_.store(to);
+        }
+        changed_.notify_all();
+    }
+
+  private:
+    std::atomic<Health> health_{Health::kGood};
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    rocksdb::SequenceNumber flushed_ = 0;
 };
 
 // What outlives the Store while work for it is on the pool.
@@ -92,24 +126,37 @@ struct Database {
     std::atomic<bool> resuming{false};
 
     // Blocking. After a full disk: tries whether there is space again.
-    rocksdb::Status resume() {
-        if (listener->health.load() != Health::kFull) {
-            return rocksdb::Status::OK();
+    Result<void> resume() {
+        switch (listener->health()) {
+            case Health::kGood:
+                return {};
+            case Health::kFailed:
+                return fail(Code::kIo, "metadata store: it failed earlier");
+            case Health::kFull:
+                break;
         }
         // Before Resume(), so that an error it meets on its way is not forgotten.
-        listener->health.store(Health::kGood);
-        rocksdb::Status status = db->Resume();
-        if (!status.ok() && !status.IsBusy()) {
-            listener->health.store(status.IsNoSpace() ? Health::kFull : Health::kFailed);
+        listener->change_health(Health::kGood);
+        const rocksdb::Status status = db->Resume();
+        if (!status.ok()) {
+            listener->change_health(status.IsNoSpace() || status.IsBusy() ? Health::kFull
+                                                                          : Health::kFailed);
         }
-        return status;
+        return to_result(status);
     }
-    rocksdb::Status flush() {
-        rocksdb::Status status = resume();
-        if (status.ok()) {
-            status = db->Flush(rocksdb::FlushOptions());
+    // Blocking. Flush() alone is not believed: after a resume RocksDB 7.8 answers OK before the
+    // table exists. Log records are dropped on this answer, so what counts is that a completed
+    // flush covered the last write.
+    Result<void> flush() {
+        TRY(resume());
+        const rocksdb::SequenceNumber last = db->GetLatestSequenceNumber();
+        TRY(to_result(db->Flush(rocksdb::FlushOptions())));
+        if (!listener->wait_flushed(last)) {
+            return listener->health() == Health::kFull
+                       ? fail(Code::kNoSpace, "metadata store: no space to flush")
+                       : fail(Code::kIo, "metadata store: the flush failed");
         }
-        return status;
+        return {};
     }
 };
 
@@ -190,7 +237,7 @@ class RocksStore final : public Store {
     std::unique_ptr<Batch> batch() override { return std::make_unique<RocksBatch>(); }
 
     Result<void> write(Batch& batch) override {
-        const Health health = database_->listener->health.load();
+        const Health health = database_->listener->health();
         if (health == Health::kFailed) {
             return fail(Code::kIo, "metadata store: it failed earlier");
         }
@@ -211,7 +258,7 @@ class RocksStore final : public Store {
     }
 
     runtime::Task<Result<void>> flush() override {
-        auto work = [database = database_] { return to_result(database->flush()); };
+        auto work = [database = database_] { return database->flush(); };
         co_return co_await runtime::run_blocking(&world_->pool, std::move(work));
     }
 
@@ -234,8 +281,8 @@ class RocksStore final : public Store {
         }
         next_resume_ = now + kResumeEvery;
         world_->pool.post([database = database_] {
-            const rocksdb::Status status = database->flush();
-            status.PermitUncheckedError();  // the health says what came of it
+            const auto flushed = database->flush();
+            (void)flushed;  // the health says what came of it
             database->resuming.store(false);
         });
     }
@@ -320,6 +367,7 @@ Result<std::unique_ptr<Store>> open_rocksdb(runtime::World* world, const std::st
         return std::unexpected(std::move(error));
     }
     database->db.reset(db);
+    database->listener->note_flushed(db->GetLatestSequenceNumber());  // no log: all is in tables
     return std::make_unique<RocksStore>(world, std::move(database));
 }
 
