@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <utility>
 
 #include "base/assert.h"
@@ -26,9 +27,9 @@ constexpr std::uint64_t kMaxStampMs = (std::uint64_t{1} << 48) - 1;  // a UUIDv7
 // The group of a lone voter. Everything but `last_stamp_ms_` and the store's snapshots belongs to
 // the control loop.
 //
-// A proposal appends its entry and, once that is durable, applies it: the log resumes its callers
-// in the order of their entries, so the order of apply is the order of the log, while any number
-// of proposals share one sync.
+// A proposal appends its entry and hands it over once it is durable. Whoever hands over the next
+// one in log order applies it and all that wait behind it: the order of apply is the order of the
+// log, in whatever order proposals resume, while any number of them share one sync.
 class SingleVoter final : public Group {
   public:
     SingleVoter(runtime::World* control, GroupOptions options, base::Metrics* metrics,
@@ -58,8 +59,16 @@ class SingleVoter final : public Group {
     Task<void> give_up();
 
   private:
+    // A durable entry that is not applied yet; lives in the frame of its proposal.
+    struct Durable {
+        const Command* command;
+        std::optional<Result<Answer>> answer;
+        runtime::Event done;
+    };
+
     Task<Result<Answer>> propose_here(Command command);
     Task<Result<Answer>> commit(Command command);
+    void apply_ready();
     Result<Answer> apply_committed(LogIndex index, const Command& command);
     Result<void> replay_entry(const proto::Entry& entry);
     void note_log_bytes(std::size_t bytes);
@@ -76,6 +85,7 @@ class SingleVoter final : public Group {
     base::Gauge& queue_;
     base::Gauge& log_bytes_;
     LogIndex applied_;
+    std::map<std::uint64_t, Durable*> durable_;  // by index
     std::atomic<std::uint64_t> last_stamp_ms_{0};
     runtime::Semaphore slots_{kMaxProposalsInFlight};
     std::uint64_t unflushed_bytes_ = 0;  // of the log, since the last flush began
@@ -129,9 +139,27 @@ Task<Result<Answer>> SingleVoter::commit(Command command) {
         co_return fail(Code::kUnknownOutcome, "the log failed: " + appended.error().context);
     }
     CO_TRY(appended);
-    auto answer = apply_committed(*appended, command);
-    if (answer) note_log_bytes(bytes);
-    co_return answer;
+    Durable mine{&command, std::nullopt, {}};
+    const bool first = durable_.emplace(appended->value, &mine).second;
+    HAMSTER_ASSERT(first, appended->value);
+    apply_ready();
+    if (!mine.answer) co_await mine.done.wait();
+    HAMSTER_ASSERT(mine.answer.has_value(), appended->value);
+    note_log_bytes(bytes);
+    co_return std::move(*mine.answer);
+}
+
+// Applies what is durable as far as it is contiguous. An entry is durable only after all before it
+// are, so nobody waits for an entry that does not come.
+void SingleVoter::apply_ready() {
+    while (!durable_.empty()) {
+        const auto [index, entry] = *durable_.begin();
+        HAMSTER_ASSERT(index > applied_.value, index, applied_.value);
+        if (index != applied_.value + 1 && !poisoned_) return;
+        durable_.erase(durable_.begin());
+        entry->answer = apply_committed(LogIndex{index}, *entry->command);
+        entry->done.set();
+    }
 }
 
 Result<Answer> SingleVoter::apply_committed(LogIndex index, const Command& command) {
@@ -143,7 +171,8 @@ Result<Answer> SingleVoter::apply_committed(LogIndex index, const Command& comma
     auto answer = apply(*store_, index, command);
     if (!answer) {
         store_failed_ = true;
-        poison(answer.error());
+        poisoned_ = answer.error();
+        LOG_ERROR("meta", "no more writes until the next start: {}", answer.error().context);
         return fail(Code::kUnknownOutcome, "the store failed: " + answer.error().context);
     }
     applied_ = index;
@@ -154,6 +183,7 @@ Result<Answer> SingleVoter::apply_committed(LogIndex index, const Command& comma
 void SingleVoter::poison(const Error& error) {
     if (poisoned_) return;
     poisoned_ = error;
+    apply_ready();  // whoever waits for an entry before his own learns it now
     LOG_ERROR("meta", "no more writes until the next start: {}", error.context);
 }
 

@@ -115,7 +115,7 @@ inline Command put_part(const std::string& bucket, const std::string& key,
     body.set_upload_id(upload);
     body.mutable_part()->set_number(number);
     body.mutable_part()->set_size(size);
-    body.mutable_part()->set_md5(md5_of(blob));
+    body.mutable_part()->set_md5(md5_of(size == 0 ? "" : blob));
     if (size == 0) return command;
     body.mutable_part()->set_blob_id(blob);
     add_new_blob(*body.add_new_blobs(), blob, size, sealed_ms);

@@ -1,0 +1,86 @@
+// Command decoding and apply on arbitrary bytes. The input is a list of commands, each behind its
+// length (be16). Whatever they say: no crash, no store error, counters and references that add up.
+#include <cstdlib>
+#include <map>
+
+#include "base/assert.h"
+#include "base/encoding.h"
+#include "kv/store.h"
+#include "meta/apply.h"
+#include "meta/keyspace.h"
+#include "runtime/sim/simulator.h"
+
+namespace hamster::meta {
+namespace {
+
+constexpr std::uint64_t kStamp = 1'700'000'000'000;
+
+runtime::Task<void> open(runtime::World* world, std::unique_ptr<kv::Store>* out) {
+    auto store = co_await kv::open(world, "store", kv::Options{});
+    HAMSTER_ASSERT(store.has_value());
+    *out = std::move(*store);
+}
+
+using Counts = std::map<std::string, std::uint32_t>;
+
+void count(Counts& counts, const proto::Part& part) {
+    if (!part.blob_id().empty()) ++counts[part.blob_id()];
+}
+
+void check(const kv::Store& store) {
+    Counts wanted;
+    Counts kept;
+    const auto snapshot = store.snapshot();
+    const auto it = snapshot->iterate();
+    for (it->seek(""); it->valid(); it->next()) {
+        const auto table = static_cast<Table>(it->key().front());
+        const std::string value(it->value());
+        if (table == Table::kVersion) {
+            proto::Version version;
+            HAMSTER_ASSERT(version.ParseFromString(value));
+            for (const auto& part : version.parts()) count(wanted, part);
+        } else if (table == Table::kPart) {
+            proto::Part part;
+            HAMSTER_ASSERT(part.ParseFromString(value));
+            count(wanted, part);
+        } else if (table == Table::kBlob) {
+            proto::Blob blob;
+            HAMSTER_ASSERT(blob.ParseFromString(value));
+            kept[std::string(it->key().substr(3))] = blob.references();
+        }
+    }
+    HAMSTER_ASSERT(wanted == kept);
+}
+
+void run(std::string_view input) {
+    runtime::sim::Simulator sim(1);
+    std::unique_ptr<kv::Store> store;
+    sim.run(open(&sim.harness(), &store));
+    std::uint64_t index = 0;
+    while (input.size() >= 2) {
+        const std::size_t size = std::min<std::size_t>(base::get_be16(input.data()), input.size() - 2);
+        auto command = decode_command(base::as_bytes(input.substr(2, size)));
+        input.remove_prefix(2 + size);
+        if (!command) continue;
+        // The group sets these; an id of its own lets every command through to its body.
+        if (command->request_id().empty()) {
+            std::string number(8, '\0');
+            base::put_be64(number, ++index);
+            --index;
+            const auto salt = *base::RequestId::from_bytes(number);
+            command->set_request_id(std::string(mint_request_id(kStamp, salt).view()));
+            command->set_stamp_ms(kStamp);
+        }
+        const auto answer = apply(*store, base::LogIndex{++index}, *command);
+        HAMSTER_ASSERT(answer.has_value(), index);
+    }
+    check(*store);
+}
+
+}  // namespace
+}  // namespace hamster::meta
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    hamster::meta::run({reinterpret_cast<const char*>(data), size});
+    return 0;
+}
