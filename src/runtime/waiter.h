@@ -1,6 +1,6 @@
 // The one list every suspended task of ours waits on. A waiter registers with the registry of the
-// incarnation that suspended it (simulation only), so that a crash can take every frame of a node
-// out of its containers and destroy it without resuming anything.
+// incarnation (simulation) or loop (production) that suspended it, so that a crash, or the end of
+// the process, can take every frame out of its containers and destroy it without resuming it.
 #pragma once
 
 #include <deque>
@@ -55,7 +55,7 @@ class Waiter {
     Waiter* next_ = nullptr;
 };
 
-// All waiters of one simulated incarnation. In production there is none.
+// All waiters of one simulated incarnation, or of one loop in production.
 class WaiterRegistry {
   public:
     WaiterRegistry() = default;
@@ -66,7 +66,7 @@ class WaiterRegistry {
     void abandon_all();
     [[nodiscard]] bool empty() const { return head_ == nullptr; }
 
-    // Of the handler running on this thread now; set by the simulator's executor.
+    // Of the handler running on this thread now; null where nothing needs it.
     static WaiterRegistry*& current();
     // True on this thread while abandon_all(), or the teardown after it, runs.
     static bool& abandoning();

@@ -86,6 +86,9 @@ struct Loop {
           network(make_network(context)),
           world{Executor(context.get_executor()), clock, random, disk, *network, pool} {}
 
+    // Of what waits on this loop. A frame that waits on a list of its own would otherwise outlive
+    // the loop: nobody else owns it.
+    WaiterRegistry registry;
     asio::io_context context{1};
     WorkGuard guard;
     RealClock clock;
@@ -137,6 +140,10 @@ RealLoops::~RealLoops() {
     // Frames that are still suspended die with their loop, without leaving their gates.
     const bool before = std::exchange(WaiterRegistry::abandoning(), true);
     signals_.reset();
+    for (const auto& loop : io_) {
+        loop->registry.abandon_all();
+    }
+    control_->registry.abandon_all();
     io_.clear();
     control_.reset();
     WaiterRegistry::abandoning() = before;
@@ -155,7 +162,10 @@ void RealLoops::stop() {
 void RealLoops::start_threads() {
     for (std::size_t i = 0; i < io_.size(); ++i) {
         Loop* const loop = io_[i].get();
-        loop->thread = std::thread([loop] { loop->context.run(); });
+        loop->thread = std::thread([loop] {
+            WaiterRegistry::current() = &loop->registry;
+            loop->context.run();
+        });
         pthread_setname_np(loop->thread.native_handle(), ("io-" + std::to_string(i)).c_str());
     }
 }
@@ -188,7 +198,9 @@ int RealLoops::run(Task<int> main, std::function<void(int)> on_signal) {
                        exit_code = code;
                        control_->context.stop();
                    });
+    auto* const before = std::exchange(WaiterRegistry::current(), &control_->registry);
     control_->context.run();
+    WaiterRegistry::current() = before;
     stop();
     return exit_code;
 }

@@ -11,6 +11,7 @@
 #include "runtime/real/os.h"
 #include "runtime/real/socket.h"
 #include "runtime/real/tls.h"
+#include "runtime/real/unix_socket.h"
 
 namespace hamster::runtime::real {
 
@@ -81,10 +82,18 @@ Task<Result<std::unique_ptr<Stream>>> RealListener::accept_on(std::shared_ptr<St
         if (error) co_return os_error(error.value(), "accept");
         prepare(socket);
         auto connection = std::make_shared<Connection>(std::move(socket), on->ticker);
-        connection->peer = to_text(peer);
+        const bool is_ip = peer.data()->sa_family == AF_INET || peer.data()->sa_family == AF_INET6;
+        connection->peer = is_ip ? to_text(peer) : "unix";
         if (on->tls == nullptr) co_return make_plain_stream(std::move(connection));
         co_return make_tls_stream(std::move(connection), on->tls->accept());
     }
+}
+
+Socket adopt(LoopExecutor loop, Fd fd) {
+    Socket socket(loop);
+    socket.assign(tcp::v4(), fd.release());
+    prepare(socket);
+    return socket;
 }
 
 Task<Result<ConnectionPtr>> connect_socket(LoopExecutor loop, std::shared_ptr<Ticker> ticker,
@@ -111,6 +120,11 @@ Task<Result<ConnectionPtr>> connect_socket(LoopExecutor loop, std::shared_ptr<Ti
 Task<Result<std::unique_ptr<Stream>>> connect_plain(LoopExecutor loop,
                                                     std::shared_ptr<Ticker> ticker,
                                                     std::string address, Time deadline) {
+    if (const auto path = unix_path(address)) {
+        CO_TRY_ASSIGN(Fd connected_fd, connect_unix(*path));
+        co_return make_plain_stream(
+            std::make_shared<Connection>(adopt(loop, std::move(connected_fd)), std::move(ticker)));
+    }
     auto connected =
         co_await connect_socket(loop, std::move(ticker), std::move(address), deadline);
     CO_TRY_ASSIGN(auto connection, std::move(connected));
@@ -157,9 +171,14 @@ class RealNetwork final : public Network {
 };
 
 Result<std::unique_ptr<Listener>> RealNetwork::listen(std::string address, TlsServer* tls) {
-    TRY_ASSIGN(tcp::endpoint endpoint, parse_address(address));
     Acceptor acceptor(loop_);
     ErrorCode error;
+    if (const auto path = unix_path(address)) {
+        TRY_ASSIGN(Fd fd, listen_unix(*path, kBacklog));
+        acceptor.assign(tcp::v4(), fd.release());
+        return std::make_unique<RealListener>(std::move(acceptor), 0, ticker_, nullptr);
+    }
+    TRY_ASSIGN(tcp::endpoint endpoint, parse_address(address));
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(Acceptor::reuse_address(true), error);
     if (!error) acceptor.set_option(ReusePort(true), error);

@@ -1,4 +1,5 @@
-// Listening and connecting on Linux. One Network per loop.
+// Listening and connecting on Linux; unix:/absolute/path is an address here, too. One Network per
+// loop.
 #pragma once
 
 #include <memory>
