@@ -1,4 +1,4 @@
-// Which handler performs an action: the other end of the route table.
+// How a session finds the handler of an action: ops::handler_of, or a test's own.
 #pragma once
 
 #include "s3/action.h"
@@ -6,9 +6,6 @@
 
 namespace hamster::s3 {
 
-// Maps an action to its handler; a parameter of the server so that tests can bring their own.
 using Dispatch = Handler (*)(Action action);
-
-Handler handler_of(Action action);
 
 }  // namespace hamster::s3

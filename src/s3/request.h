@@ -72,6 +72,7 @@ class VerifiedRequest {
 
   private:
     friend class Authenticator;
+    friend struct TrustedRequest;  // tests of operations; the product does not define it
     VerifiedRequest() = default;
     RequestHead head_;
     Action action_ = Action::kListBuckets;

@@ -116,7 +116,7 @@ bool is_one_of(const auto& name, const auto& names) {
 }
 
 // Headers that mean the same whether or not we look at them, or that the operations handle.
-constexpr std::array<std::string_view, 36> kHandledHeaders = {
+constexpr std::array<std::string_view, 38> kHandledHeaders = {
     "x-amz-acl", "x-amz-api-version", "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type",
     "x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme",
@@ -124,7 +124,8 @@ constexpr std::array<std::string_view, 36> kHandledHeaders = {
     "x-amz-copy-source-if-match", "x-amz-copy-source-if-modified-since",
     "x-amz-copy-source-if-none-match", "x-amz-copy-source-if-unmodified-since",
     "x-amz-copy-source-range", "x-amz-date", "x-amz-decoded-content-length",
-    "x-amz-expected-bucket-owner", "x-amz-max-parts", "x-amz-metadata-directive",
+    "x-amz-expected-bucket-owner", "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
+    "x-amz-max-parts", "x-amz-metadata-directive",
     "x-amz-mp-object-size", "x-amz-object-attributes", "x-amz-optional-object-attributes",
     "x-amz-part-number-marker", "x-amz-request-payer", "x-amz-sdk-checksum-algorithm",
     "x-amz-source-expected-bucket-owner", "x-amz-storage-class", "x-amz-tagging",

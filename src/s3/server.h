@@ -15,7 +15,7 @@ class Session;
 
 class Server {
   public:
-    // Everything pointed to must outlive the server. `dispatch` is handler_of, but in tests.
+    // Everything pointed to must outlive the server. `dispatch` is ops::handler_of, but in tests.
     Server(Context* context, CredentialSource* credentials, Dispatch dispatch,
            ServerOptions options);
     Server(const Server&) = delete;
