@@ -18,29 +18,42 @@ using Command = proto::Command;
 
 constexpr std::uint64_t kMaxStampMs = (std::uint64_t{1} << 48) - 1;  // what a UUIDv7 can hold
 
-bool is_known(const Command& command) {
-    return command.body_case() != Command::BODY_NOT_SET;
-}
+bool is_known(const Command& command) { return command.body_case() != Command::BODY_NOT_SET; }
 
 Answered dispatch(Txn& txn, const Command& command) {
     switch (command.body_case()) {
-        case Command::kCreateBucket: return apply_create_bucket(txn, command.create_bucket());
-        case Command::kDeleteBucket: return apply_delete_bucket(txn, command.delete_bucket());
-        case Command::kPutObject: return apply_put_object(txn, command.put_object());
-        case Command::kDeleteObject: return apply_delete_object(txn, command.delete_object());
-        case Command::kPutTags: return apply_put_tags(txn, command.put_tags());
-        case Command::kCreateUpload: return apply_create_upload(txn, command.create_upload());
-        case Command::kPutPart: return apply_put_part(txn, command.put_part());
-        case Command::kCompleteUpload: return apply_complete_upload(txn, command.complete_upload());
-        case Command::kAbortUpload: return apply_abort_upload(txn, command.abort_upload());
-        case Command::kDropGarbage: return apply_drop_garbage(txn, command.drop_garbage());
-        case Command::kPutUser: return apply_put_user(txn, command.put_user());
-        case Command::kDeleteUser: return apply_delete_user(txn, command.delete_user());
-        case Command::kPutCredential: return apply_put_credential(txn, command.put_credential());
+        case Command::kCreateBucket:
+            return apply_create_bucket(txn, command.create_bucket());
+        case Command::kDeleteBucket:
+            return apply_delete_bucket(txn, command.delete_bucket());
+        case Command::kPutObject:
+            return apply_put_object(txn, command.put_object());
+        case Command::kDeleteObject:
+            return apply_delete_object(txn, command.delete_object());
+        case Command::kPutTags:
+            return apply_put_tags(txn, command.put_tags());
+        case Command::kCreateUpload:
+            return apply_create_upload(txn, command.create_upload());
+        case Command::kPutPart:
+            return apply_put_part(txn, command.put_part());
+        case Command::kCompleteUpload:
+            return apply_complete_upload(txn, command.complete_upload());
+        case Command::kAbortUpload:
+            return apply_abort_upload(txn, command.abort_upload());
+        case Command::kDropGarbage:
+            return apply_drop_garbage(txn, command.drop_garbage());
+        case Command::kPutUser:
+            return apply_put_user(txn, command.put_user());
+        case Command::kDeleteUser:
+            return apply_delete_user(txn, command.delete_user());
+        case Command::kPutCredential:
+            return apply_put_credential(txn, command.put_credential());
         case Command::kDeleteCredential:
             return apply_delete_credential(txn, command.delete_credential());
-        case Command::kFoundCluster: return apply_found_cluster(txn, command.found_cluster());
-        case Command::BODY_NOT_SET: break;
+        case Command::kFoundCluster:
+            return apply_found_cluster(txn, command.found_cluster());
+        case Command::BODY_NOT_SET:
+            break;
     }
     return refuse(Answer::UNKNOWN_COMMAND, "this version does not know the command");
 }

@@ -135,14 +135,13 @@ Answered apply_complete_upload(Txn& txn, const proto::CompleteUpload& command) {
     if (!bucket || !id) return refuse(Answer::INVALID_REQUEST, "malformed bucket or upload id");
     TRY_ASSIGN(auto counters, load_counters(txn, *bucket));
     if (!counters) return refuse(Answer::NO_SUCH_BUCKET);
-    TRY_ASSIGN(const auto upload,
-               txn.load<proto::Upload>(upload_row(*bucket, command.key(), *id)));
+    TRY_ASSIGN(const auto upload, txn.load<proto::Upload>(upload_row(*bucket, command.key(), *id)));
     if (!upload) return answer_again(txn, *id, command);
     TRY_ASSIGN(const auto stored, load_parts(txn, *id, kMaxParts));
     proto::Version version;
     if (auto refusal = plan(command, *upload, stored, version)) return *refusal;
-    TRY_ASSIGN(const auto old, txn.load<proto::Version>(
-                                   version_row(*bucket, command.key(), VersionId{})));
+    TRY_ASSIGN(const auto old,
+               txn.load<proto::Version>(version_row(*bucket, command.key(), VersionId{})));
     if (auto refusal = judge(command.precondition(), old ? &*old : nullptr)) return *refusal;
 
     // The references of the listed parts pass from the upload to the version as they are.

@@ -134,8 +134,8 @@ Answered apply_put_object(Txn& txn, const proto::PutObject& command) {
     TRY_ASSIGN(const auto old, load_null(txn, *bucket, command.key()));
     if (auto refusal = judge(command.precondition(), old ? &*old : nullptr)) return *refusal;
     // First the new references, then the old ones go: a copy onto itself keeps its blobs.
-    TRY_ASSIGN(auto refusal, take_references(txn, version.parts(), command.new_blobs(),
-                                             command.shared_blobs()));
+    TRY_ASSIGN(auto refusal,
+               take_references(txn, version.parts(), command.new_blobs(), command.shared_blobs()));
     if (refusal) return *refusal;
     TRY_ASSIGN(auto answer,
                install_null_version(txn, *bucket, command.key(), old, version, *counters));

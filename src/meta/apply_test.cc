@@ -21,11 +21,10 @@ class ApplyTest : public ::testing::Test {
         return found ? found->references() : 0;
     }
     bool is_garbage(const std::string& blob) {
-        return rows_of(replica_.store(), Table::kGarbage).contains(garbage_row(as_id<BlobId>(blob)));
+        return rows_of(replica_.store(), Table::kGarbage)
+            .contains(garbage_row(as_id<BlobId>(blob)));
     }
-    proto::BucketCounters counters() {
-        return *replica_.view().counters(as_id<BucketId>(kBucket));
-    }
+    proto::BucketCounters counters() { return *replica_.view().counters(as_id<BucketId>(kBucket)); }
     std::optional<proto::Version> newest(const std::string& key) {
         return *replica_.view().newest(as_id<BucketId>(kBucket), key);
     }
@@ -68,9 +67,11 @@ TEST_F(ApplyTest, NewBlobsMustBeFreshAndUnknown) {
     EXPECT_EQ(replica_.status(put_object(kBucket, "k", kBlob1, 1, kStart)), Answer::OK);
     EXPECT_EQ(replica_.status(put_object(kBucket, "l", kBlob2, 1, kStart - 1)), Answer::BLOB_GONE);
     EXPECT_EQ(replica_.status(put_object(kBucket, "l", kBlob3, 1, UINT64_MAX)), Answer::OK);
-    EXPECT_EQ(replica_.status(put_object(kBucket, "m", kBlob1, 1, replica_.now)), Answer::BLOB_GONE);
+    EXPECT_EQ(replica_.status(put_object(kBucket, "m", kBlob1, 1, replica_.now)),
+              Answer::BLOB_GONE);
     replica_.apply(delete_object(kBucket, "k"));
-    EXPECT_EQ(replica_.status(put_object(kBucket, "m", kBlob1, 1, replica_.now)), Answer::BLOB_GONE);
+    EXPECT_EQ(replica_.status(put_object(kBucket, "m", kBlob1, 1, replica_.now)),
+              Answer::BLOB_GONE);
 }
 
 TEST_F(ApplyTest, MalformedPutsChangeNothing) {
@@ -189,8 +190,8 @@ TEST_F(ApplyTest, UnknownAndMalformedCommandsOnlyAdvance) {
     short_id.set_request_id("short");
     EXPECT_EQ(replica_.status(short_id), Answer::INVALID_REQUEST);
     Command future = delete_object(kBucket, "k");
-    future.set_request_id(std::string(
-        mint_request_id(kStart + kRequestAheadMs + 1, base::RequestId{}).view()));
+    future.set_request_id(
+        std::string(mint_request_id(kStart + kRequestAheadMs + 1, base::RequestId{}).view()));
     EXPECT_EQ(replica_.status(future), Answer::INVALID_REQUEST);
     Command stamp = delete_object(kBucket, "k");
     stamp.set_stamp_ms(UINT64_MAX);

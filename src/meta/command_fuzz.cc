@@ -58,7 +58,8 @@ void run(std::string_view input) {
     sim.run(open(&sim.harness(), &store));
     std::uint64_t index = 0;
     while (input.size() >= 2) {
-        const std::size_t size = std::min<std::size_t>(base::get_be16(input.data()), input.size() - 2);
+        const std::size_t size =
+            std::min<std::size_t>(base::get_be16(input.data()), input.size() - 2);
         auto command = decode_command(base::as_bytes(input.substr(2, size)));
         input.remove_prefix(2 + size);
         if (!command) continue;

@@ -12,12 +12,18 @@ using crypto::DigestKind;
 
 std::optional<DigestKind> kind_of(proto::ChecksumAlgorithm algorithm) {
     switch (algorithm) {
-        case proto::CHECKSUM_CRC32: return DigestKind::kCrc32;
-        case proto::CHECKSUM_CRC32C: return DigestKind::kCrc32c;
-        case proto::CHECKSUM_CRC64NVME: return DigestKind::kCrc64Nvme;
-        case proto::CHECKSUM_SHA1: return DigestKind::kSha1;
-        case proto::CHECKSUM_SHA256: return DigestKind::kSha256;
-        default: return std::nullopt;
+        case proto::CHECKSUM_CRC32:
+            return DigestKind::kCrc32;
+        case proto::CHECKSUM_CRC32C:
+            return DigestKind::kCrc32c;
+        case proto::CHECKSUM_CRC64NVME:
+            return DigestKind::kCrc64Nvme;
+        case proto::CHECKSUM_SHA1:
+            return DigestKind::kSha1;
+        case proto::CHECKSUM_SHA256:
+            return DigestKind::kSha256;
+        default:
+            return std::nullopt;
     }
 }
 

@@ -126,8 +126,7 @@ Task<Result<Answer>> SingleVoter::commit(Command command) {
     if (poisoned_) co_return fail(Code::kIo, "the metadata takes no writes: " + poisoned_->context);
     command.set_stamp_ms(stamp_now());
     if (command.request_id().empty()) {
-        const auto id =
-            mint_request_id(command.stamp_ms(), control_->random.id<base::RequestId>());
+        const auto id = mint_request_id(command.stamp_ms(), control_->random.id<base::RequestId>());
         command.set_request_id(std::string(id.view()));
     }
     std::string payload = command.SerializeAsString();

@@ -261,8 +261,7 @@ Task<void> count_up(Scene* scene, Counting* counting, int client, int rounds) {
     for (int i = 0; i < rounds; ++i) {
         const int next = counting->proposed[client] + 1;
         counting->proposed[client] = next;
-        Command command =
-            put_object(kBucket, "client" + std::to_string(client), id16('x', 0), 1);
+        Command command = put_object(kBucket, "client" + std::to_string(client), id16('x', 0), 1);
         auto& body = *command.mutable_put_object();
         const std::string blob =
             id16(static_cast<char>('A' + client), static_cast<std::uint64_t>(next));
@@ -297,8 +296,8 @@ void check(Scene& scene, Counting& counting) {
     std::optional<View> view;
     ASSERT_TRUE(scene.run(take_view(&scene, &view)));
     for (int client = 0; client < Counting::kClients; ++client) {
-        const auto version = *view->newest(as_id<BucketId>(kBucket),
-                                           "client" + std::to_string(client));
+        const auto version =
+            *view->newest(as_id<BucketId>(kBucket), "client" + std::to_string(client));
         const int stored = version ? std::stoi(version->etag()) : 0;
         ASSERT_GE(stored, counting.acknowledged[client]);
         ASSERT_LE(stored, counting.proposed[client]);

@@ -141,9 +141,7 @@ std::string upload_row(const BucketId& bucket, std::string_view key, const Uploa
 std::string upload_prefix(const BucketId& bucket, std::string_view key) {
     return keyed(Table::kUpload, bucket, key);
 }
-std::string uploads_of_bucket(const BucketId& bucket) {
-    return row(Table::kUpload, bucket.view());
-}
+std::string uploads_of_bucket(const BucketId& bucket) { return row(Table::kUpload, bucket.view()); }
 std::string upload_id_row(const UploadId& upload) { return row(Table::kUploadById, upload.view()); }
 std::string part_row(const UploadId& upload, std::uint32_t number) {
     std::string out = parts_of_upload(upload);

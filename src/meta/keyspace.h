@@ -19,25 +19,25 @@ using base::VersionId;
 
 // First byte of every row.
 enum class Table : unsigned char {
-    kBucketByName = 'b',      // name -> Bucket
-    kBucketById = 'i',        // bucket id -> name
-    kBucketByOwner = 'o',     // user id | name -> bucket id
-    kBucketCounters = 'n',    // bucket id -> BucketCounters
-    kVersion = 'v',           // bucket id | escaped key | ~version id -> Version; the truth
-    kCurrent = 'c',           // bucket id | key -> Current; derived
-    kUpload = 'u',            // bucket id | escaped key | upload id -> Upload
-    kUploadById = 'x',        // upload id -> bucket id | key; keeps upload ids unique
-    kPart = 'p',              // upload id | part number (be32) -> Part
-    kFinishedUpload = 'f',    // upload id -> FinishedUpload
-    kFinishedByTime = 'F',    // finished_ms (be64) | upload id -> nothing; expiry order
-    kBlob = 'B',              // partition (be16) | blob id -> Blob
-    kGarbage = 'g',           // partition (be16) | blob id -> Garbage
-    kUser = 'U',              // user id -> User
-    kUserByName = 'w',        // name -> user id
-    kCredential = 'k',        // access key id -> Credential
-    kRequest = 'r',           // request id -> Answer; a request id starts with its time
-    kSystem = 's',            // "applied" -> Applied, "cluster" -> ClusterInfo,
-                              // "finished" -> the kFinishedByTime row to go on from
+    kBucketByName = 'b',    // name -> Bucket
+    kBucketById = 'i',      // bucket id -> name
+    kBucketByOwner = 'o',   // user id | name -> bucket id
+    kBucketCounters = 'n',  // bucket id -> BucketCounters
+    kVersion = 'v',         // bucket id | escaped key | ~version id -> Version; the truth
+    kCurrent = 'c',         // bucket id | key -> Current; derived
+    kUpload = 'u',          // bucket id | escaped key | upload id -> Upload
+    kUploadById = 'x',      // upload id -> bucket id | key; keeps upload ids unique
+    kPart = 'p',            // upload id | part number (be32) -> Part
+    kFinishedUpload = 'f',  // upload id -> FinishedUpload
+    kFinishedByTime = 'F',  // finished_ms (be64) | upload id -> nothing; expiry order
+    kBlob = 'B',            // partition (be16) | blob id -> Blob
+    kGarbage = 'g',         // partition (be16) | blob id -> Garbage
+    kUser = 'U',            // user id -> User
+    kUserByName = 'w',      // name -> user id
+    kCredential = 'k',      // access key id -> Credential
+    kRequest = 'r',         // request id -> Answer; a request id starts with its time
+    kSystem = 's',          // "applied" -> Applied, "cluster" -> ClusterInfo,
+                            // "finished" -> the kFinishedByTime row to go on from
 };
 
 // Order-preserving escape: 0x00 -> 0x00 0xFF, end -> 0x00 0x01, so that a key ends before any

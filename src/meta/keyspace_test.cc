@@ -18,10 +18,22 @@ BucketId bucket_of(unsigned char fill) {
     return id;
 }
 
-const std::vector<std::string> kAwkward = {
-    "",  std::string("\0", 1), std::string("\0\0", 2), std::string("\0\x01", 2),
-    std::string("\0\xFF", 2), "\x01", "a", std::string("a\0", 2), std::string("a\0b", 3),
-    "a\x01", "a/b", "a/b/c", "ab", "\xC3\xA9", "\xFF", "\xFF\xFF"};
+const std::vector<std::string> kAwkward = {"",
+                                           std::string("\0", 1),
+                                           std::string("\0\0", 2),
+                                           std::string("\0\x01", 2),
+                                           std::string("\0\xFF", 2),
+                                           "\x01",
+                                           "a",
+                                           std::string("a\0", 2),
+                                           std::string("a\0b", 3),
+                                           "a\x01",
+                                           "a/b",
+                                           "a/b/c",
+                                           "ab",
+                                           "\xC3\xA9",
+                                           "\xFF",
+                                           "\xFF\xFF"};
 
 TEST(Keyspace, EscapeKeepsOrderAndComesBack) {
     for (const std::string& a : kAwkward) {
@@ -40,7 +52,8 @@ TEST(Keyspace, EscapeKeepsOrderAndComesBack) {
 }
 
 TEST(Keyspace, MalformedEscapesAreRefused) {
-    for (const std::string& bad : {std::string("a"), std::string("a\0", 2), std::string("a\0\x02", 3)}) {
+    for (const std::string& bad :
+         {std::string("a"), std::string("a\0", 2), std::string("a\0\x02", 3)}) {
         std::string_view row = bad;
         EXPECT_FALSE(unescape_key(row)) << hex(bad);
     }

@@ -6,13 +6,13 @@
 
 namespace hamster::meta {
 
-inline constexpr std::size_t kMaxKeyBytes = 1024;             // S3
-inline constexpr std::size_t kMaxUserMetadataBytes = 2048;    // S3: names and values
-inline constexpr std::size_t kMaxTags = 10;                   // S3
-inline constexpr std::uint32_t kMaxParts = 10000;             // S3
-inline constexpr std::uint64_t kMinPartBytes = 5ULL << 20;    // S3: all but the last
+inline constexpr std::size_t kMaxKeyBytes = 1024;                // S3
+inline constexpr std::size_t kMaxUserMetadataBytes = 2048;       // S3: names and values
+inline constexpr std::size_t kMaxTags = 10;                      // S3
+inline constexpr std::uint32_t kMaxParts = 10000;                // S3
+inline constexpr std::uint64_t kMinPartBytes = 5ULL << 20;       // S3: all but the last
 inline constexpr std::uint64_t kMaxObjectPutBytes = 5ULL << 30;  // S3: one PUT or part
-inline constexpr std::uint32_t kMaxBucketsPerUser = 10000;    // S3's present default
+inline constexpr std::uint32_t kMaxBucketsPerUser = 10000;       // S3's present default
 // Proposals under way at once; more wait their turn. Bounds what is queued in front of the log.
 inline constexpr std::size_t kMaxProposalsInFlight = 4096;
 // Answers are remembered this long, in cluster time, for replays of the same request id.

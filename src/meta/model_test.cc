@@ -180,7 +180,8 @@ class Model {
     template <class Command>
     Answer::Status blobs(const Command& c) const {
         for (const auto& fresh : c.new_blobs()) {
-            if (is_live(fresh.blob_id()) || gone.contains(fresh.blob_id())) return Answer::BLOB_GONE;
+            if (is_live(fresh.blob_id()) || gone.contains(fresh.blob_id()))
+                return Answer::BLOB_GONE;
         }
         for (const auto& shared : c.shared_blobs()) {
             if (!is_live(shared)) return Answer::BLOB_GONE;
@@ -197,18 +198,27 @@ class Model {
     }
     Answer::Status dispatch(const Command& c) {
         switch (c.body_case()) {
-            case Command::kCreateBucket: return create_bucket(c.create_bucket());
-            case Command::kDeleteBucket: return delete_bucket(c.delete_bucket());
-            case Command::kPutObject: return put(c.put_object());
-            case Command::kDeleteObject: return remove(c.delete_object());
-            case Command::kCreateUpload: return create_upload(c.create_upload().upload());
-            case Command::kPutPart: return put_part(c.put_part());
-            case Command::kAbortUpload: return abort(c.abort_upload());
-            case Command::kCompleteUpload: return complete(c.complete_upload());
+            case Command::kCreateBucket:
+                return create_bucket(c.create_bucket());
+            case Command::kDeleteBucket:
+                return delete_bucket(c.delete_bucket());
+            case Command::kPutObject:
+                return put(c.put_object());
+            case Command::kDeleteObject:
+                return remove(c.delete_object());
+            case Command::kCreateUpload:
+                return create_upload(c.create_upload().upload());
+            case Command::kPutPart:
+                return put_part(c.put_part());
+            case Command::kAbortUpload:
+                return abort(c.abort_upload());
+            case Command::kCompleteUpload:
+                return complete(c.complete_upload());
             case Command::kDropGarbage:
                 for (const auto& id : c.drop_garbage().blob_ids()) gone.erase(id);
                 return Answer::OK;
-            default: return Answer::UNKNOWN_COMMAND;
+            default:
+                return Answer::UNKNOWN_COMMAND;
         }
     }
     std::map<std::string, std::string> ended;  // upload id -> what ended it
@@ -220,24 +230,34 @@ class Generator {
     explicit Generator(std::uint64_t seed) : dice(seed) {}
     Command next(const Model& model) {
         const std::string bucket = id16('b', dice.below(3));
-        const std::string key = std::string("k\0", 1 + dice.below(2)) + std::to_string(dice.below(3));
+        const std::string key =
+            std::string("k\0", 1 + dice.below(2)) + std::to_string(dice.below(3));
         const std::string upload = id16('u', dice.below(6));
         const std::uint64_t size = dice.one_in(6) ? 0 : dice.one_in(2) ? 5 * kMiB : 7;
         switch (dice.below(12)) {
-            case 0: return create_bucket("name" + std::to_string(dice.below(3)), bucket);
-            case 1: return dice.one_in(3) ? delete_bucket(bucket) : delete_object(bucket, key);
-            case 2: return conditional(delete_object(bucket, key));
+            case 0:
+                return create_bucket("name" + std::to_string(dice.below(3)), bucket);
+            case 1:
+                return dice.one_in(3) ? delete_bucket(bucket) : delete_object(bucket, key);
+            case 2:
+                return conditional(delete_object(bucket, key));
             case 3:
-            case 4: return conditional(put_object(bucket, key, blob(), size));
-            case 5: return copy(model, bucket, key);
-            case 6: return create_upload(bucket, key, upload);
+            case 4:
+                return conditional(put_object(bucket, key, blob(), size));
+            case 5:
+                return copy(model, bucket, key);
+            case 6:
+                return create_upload(bucket, key, upload);
             case 7:
             case 8:
                 return put_part(bucket, key_of(model, bucket, upload, key), upload,
                                 static_cast<std::uint32_t>(1 + dice.below(3)), blob(), size);
-            case 9: return abort_upload(bucket, key_of(model, bucket, upload, key), upload);
-            case 10: return complete(model, bucket, key_of(model, bucket, upload, key), upload);
-            default: return drop(model);
+            case 9:
+                return abort_upload(bucket, key_of(model, bucket, upload, key), upload);
+            case 10:
+                return complete(model, bucket, key_of(model, bucket, upload, key), upload);
+            default:
+                return drop(model);
         }
     }
     Dice dice;
@@ -391,7 +411,8 @@ INSTANTIATE_TEST_SUITE_P(Seeds, ModelTest, ::testing::Range<std::uint64_t>(1, 25
 // The same log gives the same rows, whatever keeps them.
 TEST(ModelReplicas, RocksDbAndMemoryHoldTheSameBytes) {
     runtime::sim::Simulator sim(7);
-    const std::string path = ::testing::TempDir() + "/hamster-meta-model-" + std::to_string(getpid());
+    const std::string path =
+        ::testing::TempDir() + "/hamster-meta-model-" + std::to_string(getpid());
     {
         auto rocks = kv::open_rocksdb(&sim.harness(), path, kv::Options{}, nullptr);
         ASSERT_TRUE(rocks) << rocks.error().context;

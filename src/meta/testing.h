@@ -165,9 +165,8 @@ inline Rows rows_of(const kv::Store& store) {
 }
 inline Rows rows_of(const kv::Store& store, Table table) {
     Rows rows = rows_of(store);
-    std::erase_if(rows, [table](const auto& row) {
-        return row.first.front() != static_cast<char>(table);
-    });
+    std::erase_if(
+        rows, [table](const auto& row) { return row.first.front() != static_cast<char>(table); });
     return rows;
 }
 

@@ -137,11 +137,16 @@ class ChecksumTest : public ::testing::TestWithParam<proto::ChecksumAlgorithm> {
   protected:
     static crypto::DigestKind kind() {
         switch (GetParam()) {
-            case proto::CHECKSUM_CRC32: return crypto::DigestKind::kCrc32;
-            case proto::CHECKSUM_CRC32C: return crypto::DigestKind::kCrc32c;
-            case proto::CHECKSUM_CRC64NVME: return crypto::DigestKind::kCrc64Nvme;
-            case proto::CHECKSUM_SHA1: return crypto::DigestKind::kSha1;
-            default: return crypto::DigestKind::kSha256;
+            case proto::CHECKSUM_CRC32:
+                return crypto::DigestKind::kCrc32;
+            case proto::CHECKSUM_CRC32C:
+                return crypto::DigestKind::kCrc32c;
+            case proto::CHECKSUM_CRC64NVME:
+                return crypto::DigestKind::kCrc64Nvme;
+            case proto::CHECKSUM_SHA1:
+                return crypto::DigestKind::kSha1;
+            default:
+                return crypto::DigestKind::kSha256;
         }
     }
     static std::string raw(const std::string& bytes) {

@@ -8,9 +8,9 @@ namespace hamster::meta {
 namespace {
 
 std::unexpected<Error> corrupt(std::string_view row) {
-    return fail(Code::kCorrupt, "metadata row " +
-                                    base::hex_encode(base::as_bytes(row.substr(0, 64))) +
-                                    " cannot be read");
+    return fail(
+        Code::kCorrupt,
+        "metadata row " + base::hex_encode(base::as_bytes(row.substr(0, 64))) + " cannot be read");
 }
 
 template <class Message>
@@ -85,8 +85,7 @@ Result<std::vector<proto::Bucket>> View::buckets(std::optional<base::UserId> own
 }
 
 Result<proto::BucketCounters> View::counters(const BucketId& bucket) const {
-    TRY_ASSIGN(auto counters,
-               load<proto::BucketCounters>(*snapshot_, bucket_counters_row(bucket)));
+    TRY_ASSIGN(auto counters, load<proto::BucketCounters>(*snapshot_, bucket_counters_row(bucket)));
     if (!counters) return fail(Code::kNotFound, "no such bucket");
     return *counters;
 }
@@ -97,8 +96,7 @@ Result<std::optional<proto::Version>> View::newest(const BucketId& bucket,
     TRY_ASSIGN(auto null, load<proto::Version>(*snapshot_, version_row(bucket, key, VersionId{})));
     if (null && !null->noncurrent()) return null;
     const std::string prefix = version_prefix(bucket, key);
-    TRY_ASSIGN(auto first,
-               load_all<proto::Version>(*snapshot_, prefix, after_prefix(prefix), 1));
+    TRY_ASSIGN(auto first, load_all<proto::Version>(*snapshot_, prefix, after_prefix(prefix), 1));
     if (first.empty()) return std::nullopt;
     return std::move(first.front());
 }
@@ -133,8 +131,8 @@ Result<std::vector<View::GarbageEntry>> View::garbage(std::optional<base::BlobId
                  GarbageEntry& entry = out.emplace_back();
                  const auto id = base::BlobId::from_bytes(
                      row.substr(std::min(row.size(), 1 + sizeof(std::uint16_t))));
-                 if (!id || !entry.garbage.ParseFromArray(value.data(),
-                                                          static_cast<int>(value.size()))) {
+                 if (!id ||
+                     !entry.garbage.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
                      return corrupt(row);
                  }
                  entry.blob = *id;

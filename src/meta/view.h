@@ -46,8 +46,8 @@ struct Page {
 
 struct ListQuery {
     std::string prefix;
-    std::string delimiter;  // may be several characters; empty: none
-    std::string after;      // exclusive start key; empty: from the beginning
+    std::string delimiter;         // may be several characters; empty: none
+    std::string after;             // exclusive start key; empty: from the beginning
     bool after_is_prefix = false;  // skip all that starts with `after` too
     std::size_t limit = 1000;
 };
@@ -95,7 +95,8 @@ class View {
     [[nodiscard]] Result<Page<VersionEntry>> list_versions(
         const BucketId& bucket, const ListQuery& query,
         std::optional<VersionId> after_version) const;
-    // Keys ascending, uploads of a key by initiation. `after_upload` continues inside `query.after`.
+    // Keys ascending, uploads of a key by initiation. `after_upload` continues inside
+    // `query.after`.
     [[nodiscard]] Result<Page<UploadEntry>> list_uploads(
         const BucketId& bucket, const ListQuery& query,
         std::optional<base::UploadId> after_upload) const;

@@ -13,9 +13,9 @@ constexpr std::size_t kTableAndBucket = 1 + 16;  // bytes in front of the key
 constexpr std::size_t kIdBytes = 16;             // bytes behind an escaped key
 
 std::unexpected<Error> corrupt(std::string_view row) {
-    return fail(Code::kCorrupt, "listing row " +
-                                    base::hex_encode(base::as_bytes(row.substr(0, 64))) +
-                                    " cannot be read");
+    return fail(
+        Code::kCorrupt,
+        "listing row " + base::hex_encode(base::as_bytes(row.substr(0, 64))) + " cannot be read");
 }
 
 // The common prefix that `key` belongs to; empty when it belongs to none.

@@ -64,7 +64,8 @@ class ViewTest : public ::testing::Test {
 };
 
 TEST_F(ViewTest, KeysComeInByteOrder) {
-    const Strings keys = {"a", std::string("a\0", 2), "a/", "a//b", "a/b", "a/b/c", "ab", "\xC3\xA9"};
+    const Strings keys = {"a",       std::string("a\0", 2), "a/", "a//b", "a/b", "a/b/c", "ab",
+                          "\xC3\xA9"};
     put(Strings(keys.rbegin(), keys.rend()));
     const auto page = list({});
     EXPECT_EQ(keys_of(page), keys);
@@ -144,7 +145,8 @@ TEST_F(ViewTest, PagesNeitherSkipNorRepeat) {
             for (std::size_t limit = 1; limit < 5; ++limit) {
                 const auto want = std::pair(keys_of(all), all.prefixes);
                 EXPECT_EQ(walk(limit, query, [&](const ListQuery& q) { return list(q); }), want);
-                EXPECT_EQ(walk(limit, query, [&](const ListQuery& q) { return versions(q); }), want);
+                EXPECT_EQ(walk(limit, query, [&](const ListQuery& q) { return versions(q); }),
+                          want);
             }
         }
     }
@@ -192,8 +194,8 @@ TEST_F(ViewTest, NullVersionsStandWhereTheirTimeSays) {
 }
 
 TEST_F(ViewTest, UploadsAreListedByKeyThenInitiation) {
-    for (const auto& [key, number] :
-         std::vector<std::pair<std::string, std::uint64_t>>{{"b", 3}, {"a", 2}, {"b", 1}, {"c/d", 4}}) {
+    for (const auto& [key, number] : std::vector<std::pair<std::string, std::uint64_t>>{
+             {"b", 3}, {"a", 2}, {"b", 1}, {"c/d", 4}}) {
         replica_.apply(create_upload(kBucket, key, id16('u', number)));
     }
     const auto bucket = as_id<BucketId>(kBucket);
@@ -205,8 +207,8 @@ TEST_F(ViewTest, UploadsAreListedByKeyThenInitiation) {
     EXPECT_EQ(page.entries[1].upload.upload_id(), id16('u', 1));
     EXPECT_TRUE(page.truncated);
     query.after = page.last;
-    page = *replica_.view().list_uploads(
-        bucket, query, as_id<UploadId>(page.entries[1].upload.upload_id()));
+    page = *replica_.view().list_uploads(bucket, query,
+                                         as_id<UploadId>(page.entries[1].upload.upload_id()));
     EXPECT_EQ(keys_of(page), Strings{"b"});
     EXPECT_EQ(page.entries[0].upload.upload_id(), id16('u', 3));
     EXPECT_EQ(page.prefixes, Strings{"c/"});
