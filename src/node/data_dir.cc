@@ -46,8 +46,12 @@ std::optional<std::string_view> line_value(std::string_view text, std::string_vi
 
 bool is_ours(std::string_view name) {
     constexpr std::array kOurs{kFoundingFile, kSecretFile, kLockFile, kMetaDir, kShardsDir};
-    return std::ranges::find(kOurs, name) != kOurs.end() || name.ends_with(".tmp") ||
-           name == "lost+found";
+    return std::ranges::find(kOurs, name) != kOurs.end() || name.ends_with(".tmp");
+}
+
+// What may lie in a directory that counts as empty: the first steps of an interrupted init, too.
+bool is_nothing(std::string_view name) {
+    return name == kLockFile || name == "lost+found" || name == "hamster.founding.tmp";
 }
 
 Result<void> take_lock(runtime::Disk* disk) {
@@ -77,8 +81,7 @@ Error not_a_node(const std::vector<std::string>& names) {
                 "the initialisation of this data directory was interrupted: run `hamster init` "
                 "with the same -data-dir again, it goes on where it stopped"};
     }
-    const bool is_empty = std::ranges::all_of(
-        names, [](const std::string& n) { return n == kLockFile || n == "lost+found"; });
+    const bool is_empty = std::ranges::all_of(names, is_nothing);
     if (is_empty) {
         return {Code::kNotFound,
                 "this data directory is not initialised: run `hamster init` with the same "
@@ -154,9 +157,7 @@ Task<Result<Identity>> begin_init(runtime::World* world) {
                        "`hamster serve`");
     }
     for (const std::string& name : names) {
-        if (is_ours(name) && (holds(names, kFoundingFile) || name == kLockFile || name == "lost+found")) {
-            continue;
-        }
+        if (is_nothing(name) || (is_ours(name) && holds(names, kFoundingFile))) continue;
         co_return fail(Code::kAlreadyExists,
                        fmt::format("the directory is not empty (it holds {}): choose an empty or new "
                                    "one; nothing has been changed",

@@ -1,0 +1,274 @@
+#include "node/node.h"
+
+#include <optional>
+#include <utility>
+
+#include "admin/control.h"
+#include "admin/endpoints.h"
+#include "admin/http_server.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "crypto/cluster_secret.h"
+#include "node/front.h"
+
+namespace hamster::node {
+
+using admin::State;
+using runtime::Micros;
+using runtime::Task;
+
+namespace {
+
+constexpr Micros kConnectProbe = std::chrono::seconds(1);
+constexpr Micros kProbeEvery = std::chrono::seconds(5);
+constexpr std::size_t kMaxBucketsInReport = 100'000;
+
+class NodeImpl final : public Node, public admin::Subject {
+  public:
+    NodeImpl(runtime::World* control, std::vector<runtime::World*> io, crypto::KeySource* keys,
+             Options options)
+        : control_(control), io_(std::move(io)), keys_(keys), options_(std::move(options)) {
+        started_ = control_->clock.now();
+        metrics_
+            .gauge("hamster_build_info", "Version of the binary",
+                   {{"version", std::string(version())}})
+            .set(1);
+    }
+
+    Task<Result<void>> start();
+    Task<void> stop() override;
+    Result<void> reload_tls() override;
+    [[nodiscard]] const Identity& identity() const override { return identity_; }
+    objects::Service& objects() override { return *objects_; }
+
+    // admin::Subject
+    [[nodiscard]] State state() const override { return state_; }
+    Task<Result<admin::Report>> report() override;
+    Task<Result<void>> probe() override;
+    admin::Identities& identities() override { return *identities_; }
+    base::Metrics& metrics() override { return metrics_; }
+
+  private:
+    Task<Result<void>> open_stores();
+    Task<Result<void>> check_free(std::string address);
+    Task<Result<void>> open_admin();
+    void open_control();
+    Task<Result<void>> open_fronts();
+    Task<Result<void>> count_objects(admin::Report* report);
+
+    runtime::World* control_;
+    std::vector<runtime::World*> io_;
+    crypto::KeySource* keys_;
+    Options options_;
+    // Destroyed from the bottom up: whoever uses a part stands below it.
+    base::Metrics metrics_;
+    Identity identity_;
+    runtime::Time started_;
+    State state_ = State::kStarting;
+    runtime::Time probed_at_{INT64_MIN / 2};
+    Result<void> probed_;
+    std::unique_ptr<meta::Group> group_;
+    std::unique_ptr<meta::Router> router_;
+    std::unique_ptr<shards::Store> shards_;
+    std::unique_ptr<admin::Identities> identities_;
+    std::unique_ptr<objects::Service> objects_;
+    std::unique_ptr<runtime::TlsServer> tls_;
+    std::unique_ptr<admin::Endpoints> endpoints_;
+    std::unique_ptr<admin::Control> control_api_;
+    std::unique_ptr<admin::HttpServer> admin_server_;
+    std::unique_ptr<admin::HttpServer> control_server_;
+    std::vector<std::unique_ptr<Front>> fronts_;
+};
+
+Task<Result<void>> NodeImpl::start() {
+    auto claimed = co_await claim_data_dir(&control_->disk);
+    CO_TRY_ASSIGN(identity_, claimed);
+    if (options_.name.empty()) options_.name = identity_.node.hex().substr(0, 8);
+    auto admin = co_await open_admin();
+    CO_TRY(admin);
+    auto stores = co_await open_stores();
+    CO_TRY(stores);
+    open_control();
+    auto fronts = co_await open_fronts();
+    CO_TRY(fronts);
+    state_ = State::kServing;
+    co_return Result<void>{};
+}
+
+// Our loops share one port between them, so the kernel would share it with another process of this
+// user as well, without a word. Whoever listens there already answers a connection.
+Task<Result<void>> NodeImpl::check_free(std::string address) {
+    const runtime::Time deadline = control_->clock.now() + kConnectProbe;
+    auto connected = co_await control_->network.connect(address, deadline);
+    if (connected) co_return fail(Code::kConflict, "somebody listens on " + address + " already");
+    co_return Result<void>{};
+}
+
+Task<Result<void>> NodeImpl::open_admin() {
+    endpoints_ = std::make_unique<admin::Endpoints>(this);
+    if (options_.admin_address.empty()) co_return Result<void>{};
+    constexpr std::string_view kWhere = "the admin address (-admin) cannot be used";
+    auto free = co_await check_free(options_.admin_address);
+    if (!free) co_return fail(std::move(free).error(), kWhere);
+    auto listener = control_->network.listen(options_.admin_address, nullptr);
+    if (!listener) co_return fail(std::move(listener).error(), kWhere);
+    admin_server_ = std::make_unique<admin::HttpServer>(control_, endpoints_.get());
+    admin_server_->start(std::move(*listener));
+    co_return Result<void>{};
+}
+
+// Serving goes on without it: only the verbs that ask the running node are lost.
+void NodeImpl::open_control() {
+    if (options_.control_address.empty()) return;
+    auto listener = control_->network.listen(options_.control_address, nullptr);
+    if (!listener) {
+        LOG_ERROR("node", "status, user and key will not reach this node: {}",
+                  listener.error().context);
+        return;
+    }
+    control_api_ = std::make_unique<admin::Control>(this);
+    control_server_ = std::make_unique<admin::HttpServer>(control_, control_api_.get());
+    control_server_->start(std::move(*listener));
+}
+
+Task<Result<void>> NodeImpl::open_stores() {
+    if (options_.fit_to_disk) {
+        CO_TRY_ASSIGN(const runtime::DiskSpace space, control_->disk.space());
+        fit_to_disk(&options_, space.total_bytes);
+    }
+    auto loaded = co_await crypto::load_cluster_secret(&control_->disk, std::string(kSecretFile));
+    CO_TRY_ASSIGN(const crypto::Key256 secret, loaded);
+    auto shards = co_await shards::Store::open(control_, std::string(kShardsDir), options_.shards,
+                                               &metrics_);
+    CO_TRY_ASSIGN(shards_, shards);
+    auto group = co_await meta::open_group(control_, std::string(kMetaDir), options_.meta, nullptr,
+                                           &metrics_);
+    CO_TRY_ASSIGN(group_, group);
+    auto viewed = co_await group_->view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    CO_TRY_ASSIGN(const proto::ClusterInfo cluster, view.cluster());
+    if (cluster.cluster_id() != identity_.cluster.view()) {
+        co_return fail(Code::kInvalid,
+                       "meta/ belongs to another cluster than hamster.format: restore both from the "
+                       "same backup");
+    }
+    router_ = std::make_unique<meta::Router>(group_.get());
+    identities_ = std::make_unique<admin::Identities>(router_.get(), keys_, secret);
+    objects_ = objects::make_service(control_, router_.get(), shards_.get(), options_.objects,
+                                     &metrics_);
+    co_return Result<void>{};
+}
+
+Task<Result<void>> NodeImpl::open_fronts() {
+    if (!options_.tls_cert.empty() || !options_.tls_key.empty()) {
+        auto tls = control_->network.load_tls(options_.tls_cert, options_.tls_key);
+        if (!tls) co_return fail(std::move(tls).error(), "TLS (-tls-cert, -tls-key)");
+        tls_ = std::move(*tls);
+    }
+    HAMSTER_ASSERT(!io_.empty());
+    constexpr std::string_view kWhere = "the S3 address (-s3) cannot be used";
+    auto free = co_await check_free(options_.s3_address);
+    if (!free) co_return fail(std::move(free).error(), kWhere);
+    for (runtime::World* world : io_) {
+        auto front = std::make_unique<Front>(world, objects_.get(), &options_.s3, &metrics_,
+                                             options_.root, router_.get(), identities_.get());
+        auto opened = co_await front->open(options_.s3_address, tls_.get());
+        fronts_.push_back(std::move(front));
+        if (!opened) co_return fail(std::move(opened).error(), kWhere);
+    }
+    // All of them listen: only now does any of them accept.
+    for (const auto& front : fronts_) co_await front->serve();
+    co_return Result<void>{};
+}
+
+Task<void> NodeImpl::stop() {
+    state_ = State::kDraining;
+    std::vector<Task<bool>> drains;
+    for (const auto& front : fronts_) drains.push_back(front->drain(options_.drain));
+    auto drained = co_await runtime::when_all(std::move(drains));
+    (void)drained;
+    if (control_server_) co_await control_server_->stop();
+    if (objects_) co_await objects_->stop();
+    if (shards_) co_await shards_->stop();
+    if (group_) co_await group_->stop();
+    // Last, so that /readyz says "draining" until the end.
+    if (admin_server_) co_await admin_server_->stop();
+}
+
+Result<void> NodeImpl::reload_tls() {
+    if (!tls_) return {};
+    return tls_->reload();
+}
+
+Task<Result<void>> NodeImpl::count_objects(admin::Report* report) {
+    auto viewed = co_await group_->view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    CO_TRY_ASSIGN(const auto buckets, view.buckets(std::nullopt, "", "", kMaxBucketsInReport));
+    report->buckets = buckets.size();
+    for (const proto::Bucket& bucket : buckets) {
+        const auto id = base::BucketId::from_bytes(bucket.bucket_id());
+        if (!id) co_return fail(Code::kCorrupt, "a bucket row holds a malformed id");
+        CO_TRY_ASSIGN(const proto::BucketCounters counters, view.counters(*id));
+        report->objects += counters.objects();
+        report->object_bytes += counters.bytes();
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<admin::Report>> NodeImpl::report() {
+    if (state_ == State::kStarting) co_return fail(Code::kUnavailable, "the node is starting");
+    admin::Report report;
+    report.cluster_id = identity_.cluster.hex();
+    report.node_id = identity_.node.hex();
+    report.name = options_.name;
+    report.version = std::string(version());
+    report.state = state_;
+    report.uptime_s = static_cast<std::uint64_t>((control_->clock.now() - started_).count()) / 1'000'000;
+    const shards::Stats stats = shards_->stats();
+    report.stored_bytes = stats.live_bytes;
+    report.disk_bytes = stats.disk_bytes;
+    report.corrupt_slices = stats.corrupt_slices;
+    CO_TRY_ASSIGN(const runtime::DiskSpace space, control_->disk.space());
+    report.disk_free_bytes = space.free_bytes;
+    report.disk_total_bytes = space.total_bytes;
+    report.full = objects_->is_full();
+    report.garbage_blobs = static_cast<std::uint64_t>(metrics_.gauge("hamster_garbage_blobs", "").value());
+    report.garbage_bytes = static_cast<std::uint64_t>(metrics_.gauge("hamster_garbage_bytes", "").value());
+    report.s3_address = options_.s3_address;
+    report.admin_address = options_.admin_address;
+    auto counted = co_await count_objects(&report);
+    CO_TRY(counted);
+    co_return report;
+}
+
+// An empty command travels the whole way to a durable log. At most one every few seconds, however
+// often anybody asks.
+Task<Result<void>> NodeImpl::probe() {
+    if (state_ == State::kStarting) co_return Result<void>{};
+    const runtime::Time now = control_->clock.now();
+    if (now - probed_at_ < kProbeEvery) co_return probed_;
+    probed_at_ = now;
+    proto::Command command;
+    command.mutable_drop_garbage();
+    auto proposed = co_await group_->propose(std::move(command));
+    probed_ = proposed ? Result<void>{} : std::unexpected(proposed.error());
+    co_return probed_;
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Node>>> Node::open(runtime::World* control,
+                                               std::vector<runtime::World*> io,
+                                               crypto::KeySource* keys, Options options) {
+    CO_TRY(admin::check_root_credential(options.root.access_key_id,
+                                        options.root.secret_access_key));
+    auto node = std::make_unique<NodeImpl>(control, std::move(io), keys, std::move(options));
+    auto started = co_await node->start();
+    if (!started) {
+        co_await node->stop();
+        co_return std::unexpected(std::move(started).error());
+    }
+    co_return std::unique_ptr<Node>(std::move(node));
+}
+
+}  // namespace hamster::node

@@ -1,0 +1,71 @@
+// Builds a node from its parts, for the real binary and for the simulator alike, and takes it down
+// again in order. Control loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "admin/credentials.h"
+#include "admin/subject.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "crypto/random.h"
+#include "meta/group.h"
+#include "node/data_dir.h"
+#include "objects/service.h"
+#include "runtime/world.h"
+#include "s3/context.h"
+#include "shards/store.h"
+
+namespace hamster::node {
+
+struct Options {
+    std::string name;             // shown in status; empty: the start of the node id
+    std::string s3_address = "127.0.0.1:9000";
+    std::string admin_address;    // empty: no admin endpoint
+    std::string control_address;  // unix:/path; empty: no control API
+    std::string tls_cert;         // both or none
+    std::string tls_key;
+    admin::RootCredential root;
+    s3::Settings s3;
+    objects::Options objects;
+    shards::Options shards;
+    meta::GroupOptions meta;
+    bool fit_to_disk = true;  // derive segment, log and reserve sizes from the size of the disk
+    runtime::Micros drain = std::chrono::seconds(30);  // for requests under way at stop()
+};
+
+// Segment, log and reserve sizes that suit a disk of `total` bytes. Pure.
+void fit_to_disk(Options* options, std::uint64_t total_bytes);
+
+// Version of this binary.
+std::string_view version();
+
+// Makes a data directory a node of a new cluster: identity, cluster secret, empty stores. May be
+// repeated after an interruption. `keys` is the operating system's, or the simulator's.
+runtime::Task<Result<Identity>> init_data_dir(runtime::World* control, crypto::KeySource* keys,
+                                              Options options);
+
+class Node {
+  public:
+    virtual ~Node() = default;
+    // Claims the data directory, recovers the stores and serves: ready when it returns. The admin
+    // endpoint answers from the moment the directory is claimed. `io` are the loops that serve S3
+    // (in simulation: the control loop alone). All pointers must outlive the node.
+    static runtime::Task<Result<std::unique_ptr<Node>>> open(runtime::World* control,
+                                                             std::vector<runtime::World*> io,
+                                                             crypto::KeySource* keys,
+                                                             Options options);
+    // Stops accepting, lets requests under way finish for a while, closes the stores.
+    virtual runtime::Task<void> stop() = 0;
+    // Reads the TLS files again; on an error the old certificate stays.
+    virtual Result<void> reload_tls() = 0;
+    [[nodiscard]] virtual const Identity& identity() const = 0;
+    virtual admin::Identities& identities() = 0;
+    virtual objects::Service& objects() = 0;
+    virtual base::Metrics& metrics() = 0;
+};
+
+}  // namespace hamster::node
