@@ -52,9 +52,8 @@ runtime::Task<void> SmallLane::write_loop() {
             next_changed_.notify_all();
             co_return;
         }
-        const std::uint64_t need =
-            base::round_up(small_span(static_cast<std::uint32_t>(queue_.front()->payload.size())),
-                           base::kBlock);
+        const std::uint64_t need = base::round_up(
+            small_span(static_cast<std::uint32_t>(queue_.front()->payload.size())), base::kBlock);
         auto room = co_await make_room(need);
         if (!room) {
             fail_queue(room.error());
@@ -261,7 +260,7 @@ runtime::Task<Result<SegmentRef>> SmallLane::prepare() {
         reclaimer_->give_back(std::move(old));
     }
     const SegmentName name{core_->next_segment++, Lane::kSmall};
-    auto created = co_await create_segment(core_->world, core_->segments_dir, name,
+    auto created = co_await create_segment(core_->world, &core_->directory, name,
                                            core_->options.small_segment_bytes, sequence);
     if (created) core_->table.put(*created);
     co_return created;

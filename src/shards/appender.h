@@ -61,8 +61,7 @@ class SmallLane {
     Group take_group(std::vector<Placed>* placed, std::uint64_t* bytes);
     base::Buffer build(const Group& group, const std::vector<Placed>& placed,
                        std::uint64_t bytes) const;
-    Result<void> commit(const Group& group, const std::vector<Placed>& placed,
-                        std::uint64_t bytes);
+    Result<void> commit(const Group& group, const std::vector<Placed>& placed, std::uint64_t bytes);
     void settle(const Group& group);
     void fail_queue(const Error& error);
     void seal_active();

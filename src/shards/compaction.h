@@ -28,9 +28,9 @@ class Compactor {
     runtime::Task<Result<void>> rewrite_large(SegmentRef segment);
     runtime::Task<Result<void>> move_shard(SegmentRef segment, ShardId id);
     // Copies one extent; the new one comes back through `out`, which holds it pinned.
-    runtime::Task<Result<void>> copy_extent(SegmentRef segment, ShardId id, const Geometry* geometry,
-                                            std::uint32_t first_stripe, Extent extent,
-                                            LargeWrite* out);
+    runtime::Task<Result<void>> copy_extent(SegmentRef segment, ShardId id,
+                                            const Geometry* geometry, std::uint32_t first_stripe,
+                                            Extent extent, LargeWrite* out);
     runtime::Task<Result<void>> append_all(Appends appends);
     std::shared_ptr<Append> plan_move(const Segment& segment, const Header& header,
                                       base::Bytes payload) const;

@@ -22,6 +22,7 @@ struct Core {
          base::Metrics* metrics)
         : world(world_in),
           segments_dir(dir_in + "/segments"),
+          directory(world_in, segments_dir),
           index_dir(dir_in + "/index"),
           options(options_in),
           meters(metrics),
@@ -30,6 +31,7 @@ struct Core {
 
     runtime::World* const world;
     const std::string segments_dir;
+    Directory directory;  // of that path
     const std::string index_dir;
     const Options options;
     Meters meters;

@@ -99,8 +99,8 @@ class LargeWrite : public std::enable_shared_from_this<LargeWrite> {
     std::uint32_t added_ = 0;
     bool last_was_short_ = false;
     Geometry geometry_;
-    std::uint64_t extent_end_ = 0;  // file offset behind geometry_'s last extent
-    LargeLane::Room room_;          // not used yet
+    std::uint64_t extent_end_ = 0;   // file offset behind geometry_'s last extent
+    LargeLane::Room room_;           // not used yet
     std::uint64_t want_slices_ = 4;  // of the next reservation; doubles
     std::set<SegmentRef> pinned_;
     std::deque<Piece> queue_;

@@ -5,8 +5,7 @@
 
 namespace hamster::shards {
 
-runtime::Task<Result<LargeLane::Room>> LargeLane::reserve(std::uint64_t least,
-                                                          std::uint64_t want) {
+runtime::Task<Result<LargeLane::Room>> LargeLane::reserve(std::uint64_t least, std::uint64_t want) {
     HAMSTER_ASSERT(least > 0 && least % base::kBlock == 0 && least <= kMaxSpan, least);
     co_await turn_.acquire(1);
     auto room = co_await reserve_in_turn(least, want);
@@ -47,8 +46,8 @@ Result<void> LargeLane::seal_active() {
 
 runtime::Task<Result<void>> LargeLane::open_segment() {
     const SegmentName name{core_->next_segment++, Lane::kLarge};
-    auto created = co_await create_segment(core_->world, core_->segments_dir, name, 0,
-                                           core_->next_sequence++);
+    auto created =
+        co_await create_segment(core_->world, &core_->directory, name, 0, core_->next_sequence++);
     if (!created && created.error().code == Code::kNoSpace) core_->space.ran_out();
     CO_TRY_ASSIGN(active_, created);
     core_->table.put(active_);

@@ -102,8 +102,8 @@ void LargeWrite::place(Piece piece) {
     if (goes_on) {
         ++extents.back().slices;
     } else {
-        extents.push_back({piece.segment->id, piece.segment->epoch,
-                           static_cast<std::uint32_t>(piece.offset), 1});
+        extents.push_back(
+            {piece.segment->id, piece.segment->epoch, static_cast<std::uint32_t>(piece.offset), 1});
     }
     extent_end_ = piece.offset + piece.span;
     room_.offset += piece.span;
@@ -125,10 +125,10 @@ void LargeWrite::pump() {
         std::uint64_t bytes = 0;
         while (!queue_.empty()) {
             const Piece& next = queue_.front();
-            const bool joins = pieces.empty() ||
-                               (next.segment == pieces.back().segment &&
-                                next.offset == pieces.back().offset + pieces.back().span &&
-                                bytes + next.span <= kWriteBytes);
+            const bool joins =
+                pieces.empty() || (next.segment == pieces.back().segment &&
+                                   next.offset == pieces.back().offset + pieces.back().span &&
+                                   bytes + next.span <= kWriteBytes);
             if (!joins) break;
             bytes += next.span;
             pieces.push_back(std::move(queue_.front()));
@@ -166,8 +166,7 @@ runtime::Task<Result<void>> LargeWrite::write_pieces(const std::vector<Piece>* p
     co_return written;
 }
 
-runtime::Task<void> LargeWrite::write(std::shared_ptr<LargeWrite> self,
-                                      std::vector<Piece> pieces) {
+runtime::Task<void> LargeWrite::write(std::shared_ptr<LargeWrite> self, std::vector<Piece> pieces) {
     auto written = co_await self->write_pieces(&pieces);
     for (const Piece& piece : pieces) {
         self->core_->write_budget.release(piece.span);
@@ -198,8 +197,8 @@ void LargeWrite::give_back_room() {
     if (segment.end == room_.offset + room_.length && !segment.sealed) {
         segment.end = room_.offset;  // nobody reserved behind it
     } else {
-        free_ranges({{segment.id, segment.epoch, static_cast<std::uint32_t>(room_.offset),
-                      room_.length}});
+        free_ranges(
+            {{segment.id, segment.epoch, static_cast<std::uint32_t>(room_.offset), room_.length}});
     }
     room_.length = 0;
 }

@@ -49,8 +49,7 @@ runtime::Task<Result<SliceRead>> read_record(std::shared_ptr<const Segment> segm
                         header->epoch == segment->epoch && header->offset == place.offset &&
                         header->length == place.length && header->stripe == stripe &&
                         header->blob == id.blob && header->slot == id.slot;
-        out.payload_ok =
-            out.header_ok && hash_payload(buffer.bytes()) == header->payload_hash;
+        out.payload_ok = out.header_ok && hash_payload(buffer.bytes()) == header->payload_hash;
     }
     out.payload = std::move(buffer);
     co_return out;

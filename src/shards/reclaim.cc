@@ -119,7 +119,7 @@ runtime::Task<void> Reclaimer::retire(std::vector<SegmentRef> dead) {
         core_->table.erase(segment->id);
         change.drop_segment(segment->id);
     }
-    auto synced = co_await core_->world->disk.sync_dir(core_->segments_dir);
+    auto synced = co_await core_->directory.sync();
     if (!synced) LOG_WARN("shards", "segment directory: {}", synced.error().context);
     auto committed = change.commit();
     if (!committed) LOG_WARN("shards", "segments not dropped: {}", committed.error().context);

@@ -40,7 +40,7 @@ std::string encoded(const Header& header) {
 }
 
 TEST(Record, HeaderGoldenBytes) {
-    EXPECT_EQ(base::hex_encode(base::as_bytes(encoded(sample()))), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(encoded(sample()))),
               "484d523101020501040302010020000018171615141312110b00000007000000"
               "202122232425262728292a2b2c2d2e2f63000000000000007b68e5cf8b010000"
               "b2ac3b3f0c03f21e025a334abe813a4c");
@@ -76,7 +76,7 @@ Geometry sample_geometry() {
 TEST(Record, GeometryGoldenBytesAndRoundTrip) {
     std::string bytes;
     encode_geometry(bytes, sample_geometry());
-    EXPECT_EQ(base::hex_encode(base::as_bytes(bytes)), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(bytes)),
               "8580408080100203010203040506070802030900000000000000f1c50102");
     std::string_view in(bytes);
     const auto geometry = decode_geometry(in);
@@ -185,8 +185,8 @@ class ScanTest : public testing::Test {
         std::vector<std::string> found;
         std::uint64_t at = kSegmentStart;
         while (at < kSegmentStart + bytes_.size()) {
-            const ScanStep step = scan_step(base::as_bytes(bytes_), kSegmentStart, at, true,
-                                            kSegmentId, kEpoch);
+            const ScanStep step =
+                scan_step(base::as_bytes(bytes_), kSegmentStart, at, true, kSegmentId, kEpoch);
             if (const auto* record = std::get_if<ScanRecord>(&step)) {
                 found.emplace_back(record->payload_ok ? base::as_text(record->payload) : "torn");
                 at = record->next;
@@ -244,7 +244,8 @@ TEST_F(ScanTest, ARecordAtAnotherAddressIsNotTaken) {
 TEST_F(ScanTest, AWindowThatEndsInARecordAsksForMore) {
     add(std::string(9000, 'x'), kGroupStart);
     const auto window = base::as_bytes(bytes_).first(4096);
-    const ScanStep step = scan_step(window, kSegmentStart, kSegmentStart, false, kSegmentId, kEpoch);
+    const ScanStep step =
+        scan_step(window, kSegmentStart, kSegmentStart, false, kSegmentId, kEpoch);
     EXPECT_TRUE(std::holds_alternative<ScanMore>(step));
 }
 

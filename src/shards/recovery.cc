@@ -59,7 +59,7 @@ runtime::Task<Result<void>> Recovery::attempt() {
         CO_TRY(core_->index->mark_created());
     }
     if (rebuild_ || replayed_ > 0) {
-        LOG_INFO("shards", "{} records indexed anew", replayed_);
+        if (replayed_ > 0) LOG_INFO("shards", "{} records indexed anew", replayed_);
         auto flushed = co_await reclaimer_->flush();
         // Full disk: the next start replays once more.
         if (!flushed && flushed.error().code != Code::kNoSpace) co_return flushed;
@@ -309,9 +309,9 @@ runtime::Task<Result<std::optional<Geometry>>> Recovery::check_seal(Header heade
     const std::uint64_t at = first.offset + large_span(geometry->slice_length(0)) - base::kBlock;
     auto got = co_await segment->file->read(at, block.writable());
     CO_TRY_ASSIGN(const std::size_t size, got);
-    const bool punched = size < base::kBlock ||
-                         std::ranges::all_of(block.bytes(),
-                                             [](std::byte b) { return b == std::byte{0}; });
+    const bool punched =
+        size < base::kBlock ||
+        std::ranges::all_of(block.bytes(), [](std::byte b) { return b == std::byte{0}; });
     if (punched) co_return std::optional<Geometry>();
     co_return std::optional<Geometry>(std::move(*geometry));
 }

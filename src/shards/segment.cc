@@ -60,8 +60,7 @@ constexpr std::string_view kLargeSuffix = ".large";
 }  // namespace
 
 std::string segment_path(const std::string& dir, std::uint32_t id, Lane lane) {
-    return fmt::format("{}/{:08x}{}", dir, id,
-                       lane == Lane::kSmall ? kSmallSuffix : kLargeSuffix);
+    return fmt::format("{}/{:08x}{}", dir, id, lane == Lane::kSmall ? kSmallSuffix : kLargeSuffix);
 }
 
 std::optional<SegmentName> parse_segment_name(std::string_view name) {
@@ -82,6 +81,12 @@ std::optional<SegmentName> parse_segment_name(std::string_view name) {
         out.id = out.id * 16 + static_cast<std::uint32_t>(digit ? c - '0' : c - 'a' + 10);
     }
     return out;
+}
+
+runtime::Task<Result<void>> Directory::sync() {
+    auto synced = co_await world_->disk.sync_dir(path_);
+    if (!synced) ++failures_;
+    co_return synced;
 }
 
 namespace {
@@ -105,15 +110,15 @@ base::Buffer header_blocks(std::uint32_t id, Lane lane, std::uint64_t epoch,
     return blocks;
 }
 
-runtime::Task<Result<void>> write_header(runtime::File* file, SegmentName name,
-                                         std::uint64_t epoch, std::uint64_t sequence) {
+runtime::Task<Result<void>> write_header(runtime::File* file, SegmentName name, std::uint64_t epoch,
+                                         std::uint64_t sequence) {
     const base::Buffer blocks = header_blocks(name.id, name.lane, epoch, sequence);
     std::vector<base::Bytes> pieces{blocks.bytes()};
     auto written = co_await file->write_durable(0, std::move(pieces));
     co_return written;
 }
 
-runtime::Task<Result<void>> fill_new(runtime::World* world, runtime::File* file, std::string dir,
+runtime::Task<Result<void>> fill_new(runtime::World* world, runtime::File* file, Directory* dir,
                                      SegmentName name, std::uint64_t prewrite, std::uint64_t epoch,
                                      std::uint64_t sequence) {
     if (prewrite > 0) {
@@ -122,24 +127,28 @@ runtime::Task<Result<void>> fill_new(runtime::World* world, runtime::File* file,
     }
     auto written = co_await write_header(file, name, epoch, sequence);
     CO_TRY(written);
-    const std::string path = segment_path(dir, name.id, name.lane);
+    const std::string path = segment_path(dir->path(), name.id, name.lane);
     auto renamed = co_await world->disk.rename(path + std::string(kNewSuffix), path);
     CO_TRY(renamed);
-    auto synced = co_await world->disk.sync_dir(dir);
+    auto synced = co_await dir->sync();
     co_return synced;
 }
 
 }  // namespace
 
-runtime::Task<Result<SegmentRef>> create_segment(runtime::World* world, std::string dir,
+runtime::Task<Result<SegmentRef>> create_segment(runtime::World* world, Directory* dir,
                                                  SegmentName name, std::uint64_t prewrite,
                                                  std::uint64_t sequence) {
-    const std::string path = segment_path(dir, name.id, name.lane);
+    const std::string path = segment_path(dir->path(), name.id, name.lane);
     const std::string temporary = path + std::string(kNewSuffix);
     const std::uint64_t epoch = world->random.next();
+    const std::uint64_t failures = dir->failures();
     auto opened = co_await world->disk.open(temporary, runtime::Disk::Mode::kCreate);
     CO_TRY_ASSIGN(std::unique_ptr<runtime::File> file, opened);
     auto filled = co_await fill_new(world, file.get(), dir, name, prewrite, epoch, sequence);
+    if (filled && dir->failures() != failures) {
+        filled = fail(Code::kIo, "the directory failed to sync; the new name may be lost");
+    }
     if (!filled) {
         file.reset();
         // Either name may be the one on disk; what cannot be removed now, recovery drops: a

@@ -73,10 +73,26 @@ std::optional<SegmentName> parse_segment_name(std::string_view name);
 // A file still being made; recovery removes it.
 inline constexpr std::string_view kNewSuffix = ".new";
 
+// The directory of the segments. A failed sync of it may have dropped the names that others made
+// and not synced yet, and their next sync would succeed all the same: so a name counts as durable
+// only if no sync failed between its making and the end of its own. Control loop.
+class Directory {
+  public:
+    Directory(runtime::World* world, std::string path) : world_(world), path_(std::move(path)) {}
+    [[nodiscard]] const std::string& path() const { return path_; }
+    runtime::Task<Result<void>> sync();
+    [[nodiscard]] std::uint64_t failures() const { return failures_; }
+
+  private:
+    runtime::World* world_;
+    std::string path_;
+    std::uint64_t failures_ = 0;
+};
+
 // Both coroutines below return a segment whose header is durable. A failure leaves no file behind
 // (or one that recovery removes).
 // `prewrite`: bytes to allocate and zero (small lane), 0 for none.
-runtime::Task<Result<SegmentRef>> create_segment(runtime::World* world, std::string dir,
+runtime::Task<Result<SegmentRef>> create_segment(runtime::World* world, Directory* dir,
                                                  SegmentName name, std::uint64_t prewrite,
                                                  std::uint64_t sequence);
 // Puts a dead small segment to use again under a new epoch.

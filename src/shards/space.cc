@@ -7,7 +7,7 @@ namespace hamster::shards {
 namespace {
 constexpr runtime::Micros kAskEvery = std::chrono::milliseconds(100);
 constexpr std::uint64_t kAskBytes = 1 << 20;
-}
+}  // namespace
 
 void Space::refresh(std::uint64_t taken) {
     const runtime::Time now = world_->clock.now();

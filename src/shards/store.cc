@@ -44,8 +44,7 @@ class Handle final : public Writer {
 }  // namespace
 
 runtime::Task<Result<std::unique_ptr<Store>>> Store::open(runtime::World* control, std::string dir,
-                                                          Options options,
-                                                          base::Metrics* metrics) {
+                                                          Options options, base::Metrics* metrics) {
     HAMSTER_ASSERT(metrics != nullptr);
     const auto fit = [](std::uint64_t bytes) {
         return std::clamp(base::round_up(bytes, base::kBlock), kLeastSegment, kMostSegment);
@@ -159,8 +158,7 @@ runtime::Task<Result<std::unique_ptr<Writer>>> StoreImpl::create_here(
     CO_TRY(check_space(0));
     CO_TRY_ASSIGN(const std::optional<Row> row, core_.index->get(id));
     if (row) co_return fail(Code::kAlreadyExists, "this shard is stored already");
-    auto write =
-        std::make_shared<LargeWrite>(&core_, &large_, &reclaimer_, id, expected_bytes, 0);
+    auto write = std::make_shared<LargeWrite>(&core_, &large_, &reclaimer_, id, expected_bytes, 0);
     writes_.push_back(write);
     chores_.notify_all();
     co_return std::make_unique<Handle>(this, std::move(write));

@@ -40,10 +40,10 @@ struct Options {
 
 struct Stats {
     std::uint64_t shards = 0;
-    std::uint64_t live_bytes = 0;     // payload and headers of shards in the index
-    std::uint64_t disk_bytes = 0;     // allocated by segments
+    std::uint64_t live_bytes = 0;  // payload and headers of shards in the index
+    std::uint64_t disk_bytes = 0;  // allocated by segments
     std::uint64_t segments = 0;
-    std::uint64_t corrupt_slices = 0; // found since start
+    std::uint64_t corrupt_slices = 0;  // found since start
 };
 
 struct ShardInfo {

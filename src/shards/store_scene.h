@@ -98,8 +98,8 @@ class StoreScene {
         auto writer = create(id, expected);
         if (!writer) return std::unexpected(writer.error());
         for (int i = 0; i < count; ++i) {
-            const std::string bytes = pattern(seed + static_cast<std::uint64_t>(i),
-                                              i + 1 == count ? last : slice);
+            const std::string bytes =
+                pattern(seed + static_cast<std::uint64_t>(i), i + 1 == count ? last : slice);
             auto appended = call<void>((*writer)->append(buffer_of(bytes)));
             if (!appended) return appended;
         }
@@ -140,15 +140,15 @@ class StoreScene {
 template <class T>
 testing::AssertionResult is_ok(const Result<T>& result) {
     if (result) return testing::AssertionSuccess();
-    return testing::AssertionFailure() << base::to_string(result.error().code) << ": "
-                                       << result.error().context;
+    return testing::AssertionFailure()
+           << base::to_string(result.error().code) << ": " << result.error().context;
 }
 template <class T>
 testing::AssertionResult fails_with(const Result<T>& result, Code code) {
     if (!result && result.error().code == code) return testing::AssertionSuccess();
     if (result) return testing::AssertionFailure() << "succeeded";
-    return testing::AssertionFailure() << base::to_string(result.error().code) << ": "
-                                       << result.error().context;
+    return testing::AssertionFailure()
+           << base::to_string(result.error().code) << ": " << result.error().context;
 }
 
 }  // namespace hamster::shards

@@ -175,7 +175,7 @@ TEST_F(StoreTest, CompactionKeepsWhatIsLive) {
     ASSERT_TRUE(is_ok(scene.remove(gone)));
     const auto before = store().stats();
     int compacted = 0;
-    for (auto more = scene.compact(); ; more = scene.compact()) {
+    for (auto more = scene.compact();; more = scene.compact()) {
         ASSERT_TRUE(is_ok(more));
         if (!*more) break;
         ASSERT_LT(++compacted, 100);

@@ -33,8 +33,7 @@ runtime::Task<Result<std::optional<ScanRecord>>> Window::next() {
             CO_TRY(loaded);
             if (at_ >= start_ + buffer_.size()) break;
         }
-        const ScanStep step =
-            scan_step(buffer_.bytes(), start_, at_, last_, segment_, epoch_);
+        const ScanStep step = scan_step(buffer_.bytes(), start_, at_, last_, segment_, epoch_);
         if (const auto* record = std::get_if<ScanRecord>(&step)) {
             at_ = record->next;
             co_return std::optional<ScanRecord>(*record);
