@@ -16,8 +16,7 @@ S3Result<> check_expected_owner(const RequestHead& head, std::string_view owner_
 runtime::Task<S3Result<BucketAccess>> open_named_bucket(Context* context,
                                                         const VerifiedRequest* request,
                                                         Action action, std::string bucket,
-                                                        std::string key,
-                                                        const char* owner_header) {
+                                                        std::string key, const char* owner_header) {
     meta::Router& router = context->objects->router();
     meta::Group* names = &router.system();
     auto view = co_await names->view();
@@ -38,8 +37,8 @@ runtime::Task<S3Result<BucketAccess>> open_named_bucket(Context* context,
 
 runtime::Task<S3Result<BucketAccess>> open_bucket(Context* context,
                                                   const VerifiedRequest* request) {
-    return open_named_bucket(context, request, request->action(), request->bucket(),
-                             request->key(), "x-amz-expected-bucket-owner");
+    return open_named_bucket(context, request, request->action(), request->bucket(), request->key(),
+                             "x-amz-expected-bucket-owner");
 }
 
 }  // namespace hamster::s3::ops

@@ -22,8 +22,7 @@ struct BucketAccess {
 
 // Authorizes the request's own action on its own bucket and key, x-amz-expected-bucket-owner
 // included.
-runtime::Task<S3Result<BucketAccess>> open_bucket(Context* context,
-                                                  const VerifiedRequest* request);
+runtime::Task<S3Result<BucketAccess>> open_bucket(Context* context, const VerifiedRequest* request);
 // The same for another bucket or key that the request names (the source of a copy).
 // `owner_header`: the header that may name the expected owner.
 runtime::Task<S3Result<BucketAccess>> open_named_bucket(Context* context,

@@ -35,26 +35,34 @@ S3Error unexpected_answer(const Answer& answer) {
 
 S3Error error_of(const Answer& answer) {
     switch (answer.status()) {
-        case Answer::NO_SUCH_BUCKET: return plain(ErrorCode::kNoSuchBucket);
-        case Answer::BUCKET_ALREADY_EXISTS: return plain(ErrorCode::kBucketAlreadyExists);
+        case Answer::NO_SUCH_BUCKET:
+            return plain(ErrorCode::kNoSuchBucket);
+        case Answer::BUCKET_ALREADY_EXISTS:
+            return plain(ErrorCode::kBucketAlreadyExists);
         case Answer::BUCKET_ALREADY_OWNED_BY_YOU:
             return plain(ErrorCode::kBucketAlreadyOwnedByYou);
-        case Answer::BUCKET_NOT_EMPTY: return plain(ErrorCode::kBucketNotEmpty);
+        case Answer::BUCKET_NOT_EMPTY:
+            return plain(ErrorCode::kBucketNotEmpty);
         case Answer::NO_SUCH_KEY:
-        case Answer::KEY_NOT_FOUND_FOR_IF_MATCH: return plain(ErrorCode::kNoSuchKey);
-        case Answer::NO_SUCH_VERSION: return plain(ErrorCode::kNoSuchVersion);
-        case Answer::PRECONDITION_FAILED: return precondition_failed(answer.detail());
-        case Answer::NO_SUCH_UPLOAD: return plain(ErrorCode::kNoSuchUpload);
+        case Answer::KEY_NOT_FOUND_FOR_IF_MATCH:
+            return plain(ErrorCode::kNoSuchKey);
+        case Answer::NO_SUCH_VERSION:
+            return plain(ErrorCode::kNoSuchVersion);
+        case Answer::PRECONDITION_FAILED:
+            return precondition_failed(answer.detail());
+        case Answer::NO_SUCH_UPLOAD:
+            return plain(ErrorCode::kNoSuchUpload);
         case Answer::INVALID_PART:
             return with_detail(ErrorCode::kInvalidPart, "PartNumber", answer.detail());
-        case Answer::INVALID_PART_ORDER: return plain(ErrorCode::kInvalidPartOrder);
+        case Answer::INVALID_PART_ORDER:
+            return plain(ErrorCode::kInvalidPartOrder);
         case Answer::ENTITY_TOO_SMALL: {
-            S3Error error =
-                with_detail(ErrorCode::kEntityTooSmall, "PartNumber", answer.detail());
+            S3Error error = with_detail(ErrorCode::kEntityTooSmall, "PartNumber", answer.detail());
             error.details.emplace_back("MinSizeAllowed", std::to_string(meta::kMinPartBytes));
             return error;
         }
-        case Answer::BLOB_GONE: return plain(ErrorCode::kSlowDown);
+        case Answer::BLOB_GONE:
+            return plain(ErrorCode::kSlowDown);
         case Answer::BAD_CHECKSUM:
             return plain(ErrorCode::kBadDigest,
                          "The checksum you specified did not match the calculated checksum.");
@@ -62,16 +70,19 @@ S3Error error_of(const Answer& answer) {
             return plain(ErrorCode::kInvalidRequest,
                          "The provided 'x-amz-mp-object-size' header does not match what was "
                          "computed.");
-        case Answer::TOO_MANY_BUCKETS: return plain(ErrorCode::kTooManyBuckets);
-        case Answer::INVALID_REQUEST: return plain(ErrorCode::kInvalidRequest, answer.detail());
-        default: return unexpected_answer(answer);
+        case Answer::TOO_MANY_BUCKETS:
+            return plain(ErrorCode::kTooManyBuckets);
+        case Answer::INVALID_REQUEST:
+            return plain(ErrorCode::kInvalidRequest, answer.detail());
+        default:
+            return unexpected_answer(answer);
     }
 }
 
 runtime::Task<S3Result<Committed>> commit(runtime::World* world, meta::Group* group,
                                           proto::Command command) {
     // Minted here, so that a second proposal is recognised as the same one.
-    const base::RequestId id = 
+    const base::RequestId id =
         meta::mint_request_id(group->stamp_now(), world->random.id<base::RequestId>());
     command.set_request_id(std::string(id.view()));
     for (int attempt = 1;; ++attempt) {

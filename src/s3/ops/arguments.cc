@@ -22,8 +22,7 @@ S3Result<std::uint32_t> integer(std::string_view name, std::string_view value) {
     const auto number = base::parse_u64(value);
     if (!number || *number > kMaxInt) {
         return invalid_argument(
-            name, value,
-            fmt::format("Provided {} not an integer or within integer range", name));
+            name, value, fmt::format("Provided {} not an integer or within integer range", name));
     }
     return static_cast<std::uint32_t>(*number);
 }
@@ -38,8 +37,8 @@ std::unexpected<S3Error> invalid_argument(std::string_view name, std::string_vie
     return std::unexpected(std::move(error));
 }
 
-S3Result<std::uint32_t> count_argument(std::string_view name,
-                                       std::optional<std::string_view> value, std::uint32_t cap) {
+S3Result<std::uint32_t> count_argument(std::string_view name, std::optional<std::string_view> value,
+                                       std::uint32_t cap) {
     if (!value || value->empty()) return cap;
     TRY_ASSIGN(const std::uint32_t number, integer(name, *value));
     return std::min(number, cap);

@@ -17,8 +17,8 @@ std::unexpected<S3Error> invalid_argument(std::string_view name, std::string_vie
 
 // max-keys and its like: absent or empty gives `cap`; larger than `cap` is cut to it. What is not
 // an integer in 0..2^31-1 is refused.
-S3Result<std::uint32_t> count_argument(std::string_view name,
-                                       std::optional<std::string_view> value, std::uint32_t cap);
+S3Result<std::uint32_t> count_argument(std::string_view name, std::optional<std::string_view> value,
+                                       std::uint32_t cap);
 // part-number-marker: absent or empty gives 0.
 S3Result<std::uint32_t> marker_argument(std::string_view name,
                                         std::optional<std::string_view> value);

@@ -22,14 +22,14 @@ inline constexpr ChecksumAlgorithm kDefaultChecksum = proto::CHECKSUM_CRC64NVME;
 
 // All but NONE, in the order of the API reference.
 inline constexpr ChecksumAlgorithm kChecksumAlgorithms[] = {
-    proto::CHECKSUM_CRC32, proto::CHECKSUM_CRC32C, proto::CHECKSUM_CRC64NVME,
-    proto::CHECKSUM_SHA1, proto::CHECKSUM_SHA256};
+    proto::CHECKSUM_CRC32, proto::CHECKSUM_CRC32C, proto::CHECKSUM_CRC64NVME, proto::CHECKSUM_SHA1,
+    proto::CHECKSUM_SHA256};
 
-std::string_view algorithm_name(ChecksumAlgorithm algorithm);    // "CRC32"; "" for NONE
-std::string_view checksum_element(ChecksumAlgorithm algorithm);  // "ChecksumCRC32"
-std::string_view checksum_header(ChecksumAlgorithm algorithm);   // "x-amz-checksum-crc32"
-std::size_t checksum_bytes(ChecksumAlgorithm algorithm);         // of the raw value
-std::string_view type_name(ChecksumType type);                   // "FULL_OBJECT"
+std::string_view algorithm_name(ChecksumAlgorithm algorithm);             // "CRC32"; "" for NONE
+std::string_view checksum_element(ChecksumAlgorithm algorithm);           // "ChecksumCRC32"
+std::string_view checksum_header(ChecksumAlgorithm algorithm);            // "x-amz-checksum-crc32"
+std::size_t checksum_bytes(ChecksumAlgorithm algorithm);                  // of the raw value
+std::string_view type_name(ChecksumType type);                            // "FULL_OBJECT"
 std::optional<ChecksumAlgorithm> parse_algorithm(std::string_view name);  // any case
 std::optional<ChecksumType> parse_type(std::string_view name);
 

@@ -69,8 +69,7 @@ std::string location_of(const RequestHead& head) {
     return "http://" + std::string(head.header("host").value_or("localhost")) + head.raw_path;
 }
 
-std::string render(const VerifiedRequest& request, const proto::Answer& answer,
-                   std::size_t parts) {
+std::string render(const VerifiedRequest& request, const proto::Answer& answer, std::size_t parts) {
     XmlWriter xml;
     xml.open_root("CompleteMultipartUploadResult");
     xml.element("Location", location_of(request.head()));
@@ -191,8 +190,8 @@ runtime::Task<S3Result<Reply>> complete_multipart_upload(Context* context,
     auto committed = co_await commit(context->world, access.group, std::move(command));
     CO_TRY_ASSIGN(const Committed outcome, committed);
     if (!outcome.ok()) co_return std::unexpected(refusal_of(outcome.answer, id, complete));
-    Reply reply = xml_reply(render(*request, outcome.answer,
-                                   static_cast<std::size_t>(complete.parts_size())));
+    Reply reply = xml_reply(
+        render(*request, outcome.answer, static_cast<std::size_t>(complete.parts_size())));
     add_version_header(reply, outcome.answer.version_id());
     co_return reply;
 }

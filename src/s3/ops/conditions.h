@@ -25,9 +25,9 @@ ReadConditions copy_source_conditions(const RequestHead& head);  // x-amz-copy-s
 
 enum class Verdict : std::uint8_t {
     kProceed,
-    kNotModified,        // If-None-Match or If-Modified-Since
-    kMatchFailed,        // If-Match
-    kUnmodifiedFailed,   // If-Unmodified-Since
+    kNotModified,       // If-None-Match or If-Modified-Since
+    kMatchFailed,       // If-Match
+    kUnmodifiedFailed,  // If-Unmodified-Since
 };
 // `etag` without quotes. Dates have whole seconds, so the object's are cut to those.
 Verdict judge(const ReadConditions& conditions, std::string_view etag, std::uint64_t modified_ms);

@@ -30,7 +30,8 @@ S3Result<> check_source_size(std::uint64_t size) {
     if (size <= meta::kMaxObjectPutBytes) return {};
     return refuse(ErrorCode::kInvalidRequest,
                   "The specified copy source is larger than the maximum allowable size for a copy "
-                  "source: " + std::to_string(meta::kMaxObjectPutBytes));
+                  "source: " +
+                      std::to_string(meta::kMaxObjectPutBytes));
 }
 
 proto::Command command_for(const BucketAccess& target, const std::string& key,
@@ -86,9 +87,8 @@ runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
     CO_TRY_ASSIGN(const CopyOrigin origin, origin_opened);
     CO_TRY(check_source_size(origin.version.size()));
 
-    proto::Command command =
-        command_for(target, request->key(), *copy,
-                    plan_copy(*copy, origin.version, target.bucket.owner()));
+    proto::Command command = command_for(target, request->key(), *copy,
+                                         plan_copy(*copy, origin.version, target.bucket.owner()));
     proto::PutObject& put = *command.mutable_put_object();
     std::optional<Stored> stored;
     if (must_rewrite(*copy, origin.version)) {
@@ -164,10 +164,8 @@ proto::Version plan_copy(const CopyRequest& copy, const proto::Version& source,
 runtime::Task<S3Result<Reply>> copy_object(Context* context, const VerifiedRequest* request,
                                            RequestBody*) {
     CO_TRY_ASSIGN(const CopySource source,
-                  parse_copy_source(
-                      request->head().header("x-amz-copy-source").value_or("")));
-    const bool onto_itself = source.bucket == request->bucket() &&
-                             source.key == request->key();
+                  parse_copy_source(request->head().header("x-amz-copy-source").value_or("")));
+    const bool onto_itself = source.bucket == request->bucket() && source.key == request->key();
     CO_TRY_ASSIGN(const CopyRequest copy, parse_copy(request->head(), onto_itself));
     if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
     for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {

@@ -17,7 +17,7 @@ struct CopyRequest {
     bool replace_tags = false;
     bool onto_itself = false;
     proto::ChecksumAlgorithm algorithm = proto::CHECKSUM_NONE;  // asked for
-    proto::ObjectHeaders headers;  // that a REPLACE takes
+    proto::ObjectHeaders headers;                               // that a REPLACE takes
     proto::Precondition precondition;
 };
 // InvalidArgument for unknown directives; InvalidRequest for a copy onto itself that changes

@@ -21,12 +21,14 @@ constexpr std::string_view kName = "x-amz-copy-source";
 S3Result<> check_source_conditions(const RequestHead& head, const proto::Version& version) {
     const ReadConditions conditions = copy_source_conditions(head);
     switch (judge(conditions, version.etag(), version.modified_ms())) {
-        case Verdict::kProceed: return {};
+        case Verdict::kProceed:
+            return {};
         case Verdict::kMatchFailed:
             return std::unexpected(precondition_failed("x-amz-copy-source-If-Match"));
         case Verdict::kUnmodifiedFailed:
             return std::unexpected(precondition_failed("x-amz-copy-source-If-Unmodified-Since"));
-        case Verdict::kNotModified: break;
+        case Verdict::kNotModified:
+            break;
     }
     return std::unexpected(precondition_failed(conditions.if_none_match
                                                    ? "x-amz-copy-source-If-None-Match"
@@ -67,9 +69,8 @@ S3Result<CopySource> parse_copy_source(std::string_view header) {
 runtime::Task<S3Result<CopyOrigin>> open_copy_source(Context* context,
                                                      const VerifiedRequest* request,
                                                      const CopySource* source) {
-    auto opened = co_await open_named_bucket(context, request, Action::kGetObject,
-                                             source->bucket, source->key,
-                                             "x-amz-source-expected-bucket-owner");
+    auto opened = co_await open_named_bucket(context, request, Action::kGetObject, source->bucket,
+                                             source->key, "x-amz-source-expected-bucket-owner");
     CO_TRY_ASSIGN(BucketAccess access, opened);
     auto found = find_version(access, source->key, source->version);
     if (!found && found.error().code == ErrorCode::kMethodNotAllowed) {

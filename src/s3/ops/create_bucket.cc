@@ -18,9 +18,8 @@ namespace {
 bool looks_like_region(std::string_view name) {
     if (name == "EU") return true;
     const auto dashes = std::ranges::count(name, '-');
-    const bool plain = std::ranges::all_of(name, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-    });
+    const bool plain = std::ranges::all_of(
+        name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
     return plain && dashes >= 2 && name.back() >= '0' && name.back() <= '9';
 }
 
@@ -55,9 +54,8 @@ proto::Command plan_create(const std::string& name, const Identity& identity,
 
 S3Result<> check_location(std::string_view body, std::string_view region) {
     TRY_ASSIGN(const std::string constraint, parse_constraint(body));
-    const std::string_view wanted = constraint == "EU" && region == "eu-west-1"
-                                        ? region
-                                        : std::string_view(constraint);
+    const std::string_view wanted =
+        constraint == "EU" && region == "eu-west-1" ? region : std::string_view(constraint);
     if (wanted.empty()) {
         if (region == kClassicRegion) return {};
         return refuse(ErrorCode::kIllegalLocationConstraint);

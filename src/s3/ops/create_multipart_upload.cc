@@ -52,8 +52,7 @@ runtime::Task<S3Result<Reply>> create_multipart_upload(Context* context,
     std::array<std::byte, 16> random{};
     context->world->random.fill(random);
     const base::UploadId id{base::uuid_v7(access.group->stamp_now(), random)};
-    proto::Command command =
-        plan_create(access, request->key(), id, std::move(headers), checksum);
+    proto::Command command = plan_create(access, request->key(), id, std::move(headers), checksum);
     auto committed = co_await commit(context->world, access.group, std::move(command));
     CO_TRY_ASSIGN(const Committed outcome, committed);
     if (!outcome.ok()) co_return std::unexpected(error_of(outcome.answer));

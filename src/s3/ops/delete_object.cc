@@ -28,8 +28,10 @@ runtime::Task<S3Result<proto::Answer>> perform_delete(Context* context, meta::Gr
         case proto::Answer::OK:
         case proto::Answer::NO_SUCH_KEY:
         case proto::Answer::NO_SUCH_VERSION:
-        case proto::Answer::KEY_NOT_FOUND_FOR_IF_MATCH: co_return std::move(outcome.answer);
-        default: break;
+        case proto::Answer::KEY_NOT_FOUND_FOR_IF_MATCH:
+            co_return std::move(outcome.answer);
+        default:
+            break;
     }
     co_return std::unexpected(error_of(outcome.answer));
 }

@@ -5,8 +5,7 @@
 namespace hamster::s3::ops {
 
 runtime::Task<S3Result<Reply>> delete_object_tagging(Context* context,
-                                                     const VerifiedRequest* request,
-                                                     RequestBody*) {
+                                                     const VerifiedRequest* request, RequestBody*) {
     return replace_tags(context, request, Tags(), 204);
 }
 

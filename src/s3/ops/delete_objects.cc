@@ -129,8 +129,7 @@ std::string render_delete_result(const DeleteList& list,
 S3Result<> check_body_is_vouched_for(const RequestHead& head, const RequestBody& body) {
     constexpr std::size_t kSha256HexDigits = 64;
     const auto payload = head.header("x-amz-content-sha256");
-    const bool vouched = head.header("content-md5") ||
-                         body.announced() != proto::CHECKSUM_NONE ||
+    const bool vouched = head.header("content-md5") || body.announced() != proto::CHECKSUM_NONE ||
                          (payload && payload->size() == kSha256HexDigits);
     if (vouched) return {};
     return refuse(ErrorCode::kInvalidRequest,

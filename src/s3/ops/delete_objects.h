@@ -36,7 +36,8 @@ struct DeleteOutcome {
     proto::Answer answer;
 };
 // <DeleteResult>; outcomes parallel to the list. Pure.
-std::string render_delete_result(const DeleteList& list, const std::vector<DeleteOutcome>& outcomes);
+std::string render_delete_result(const DeleteList& list,
+                                 const std::vector<DeleteOutcome>& outcomes);
 
 // InvalidRequest unless something vouches for the body: Content-MD5, a checksum, or a signed
 // payload hash.

@@ -7,8 +7,8 @@
 
 namespace hamster::s3::ops {
 
-runtime::Task<S3Result<Reply>> get_bucket_location(Context* context,
-                                                   const VerifiedRequest* request, RequestBody*) {
+runtime::Task<S3Result<Reply>> get_bucket_location(Context* context, const VerifiedRequest* request,
+                                                   RequestBody*) {
     auto opened = co_await open_bucket(context, request);
     CO_TRY_ASSIGN(const BucketAccess access, opened);
     const std::string& region = access.bucket.region();

@@ -6,8 +6,7 @@
 namespace hamster::s3::ops {
 
 runtime::Task<S3Result<Reply>> get_bucket_versioning(Context* context,
-                                                     const VerifiedRequest* request,
-                                                     RequestBody*) {
+                                                     const VerifiedRequest* request, RequestBody*) {
     auto opened = co_await open_bucket(context, request);
     CO_TRY(opened);
     XmlWriter xml;

@@ -5,7 +5,8 @@
 
 namespace hamster::s3::ops {
 
-runtime::Task<S3Result<Reply>> get_bucket_versioning(Context* context, const VerifiedRequest* request,
-                                  RequestBody* body);
+runtime::Task<S3Result<Reply>> get_bucket_versioning(Context* context,
+                                                     const VerifiedRequest* request,
+                                                     RequestBody* body);
 
 }  // namespace hamster::s3::ops

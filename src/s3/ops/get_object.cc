@@ -28,8 +28,8 @@ runtime::Task<S3Result<Reply>> get_object(Context* context, const VerifiedReques
     CO_TRY_ASSIGN(const ReadPlan plan, plan_read(request->head(), version));
     Reply reply = read_reply(plan, version);
     if (plan.range.length == 0) co_return reply;
-    auto reader = co_await context->objects->open(std::move(access.view), take_parts(version),
-                                                  plan.range);
+    auto reader =
+        co_await context->objects->open(std::move(access.view), take_parts(version), plan.range);
     if (!reader) co_return std::unexpected(from_error(reader.error()));
     reply.stream = std::move(*reader);
     reply.stream_length = plan.range.length;

@@ -18,10 +18,8 @@ constexpr std::string_view kName = "x-amz-object-attributes";
 
 S3Result<> take_attribute(std::string_view name, Attributes& out) {
     const std::pair<std::string_view, bool*> known[] = {
-        {"ETag", &out.etag},
-        {"Checksum", &out.checksum},
-        {"ObjectParts", &out.parts},
-        {"StorageClass", &out.storage_class},
+        {"ETag", &out.etag},         {"Checksum", &out.checksum},
+        {"ObjectParts", &out.parts}, {"StorageClass", &out.storage_class},
         {"ObjectSize", &out.size},
     };
     for (const auto& [text, flag] : known) {
@@ -110,8 +108,7 @@ std::string render_attributes(const Attributes& wanted, const proto::Version& ve
 }
 
 runtime::Task<S3Result<Reply>> get_object_attributes(Context* context,
-                                                     const VerifiedRequest* request,
-                                                     RequestBody*) {
+                                                     const VerifiedRequest* request, RequestBody*) {
     CO_TRY_ASSIGN(const Attributes wanted, parse_attributes(request->head()));
     CO_TRY_ASSIGN(const auto id, requested_version(request->head()));
     auto opened = co_await open_bucket(context, request);

@@ -6,6 +6,6 @@
 namespace hamster::s3::ops {
 
 runtime::Task<S3Result<Reply>> get_object_tagging(Context* context, const VerifiedRequest* request,
-                                  RequestBody* body);
+                                                  RequestBody* body);
 
 }  // namespace hamster::s3::ops

@@ -100,8 +100,7 @@ runtime::Task<S3Result<Reply>> list_multipart_uploads(Context* context,
         if (!found) co_return std::unexpected(from_error(found.error()));
         page = std::move(*found);
     }
-    CO_TRY_ASSIGN(std::string xml,
-                  render_uploads(request->bucket(), listing, page, access.view));
+    CO_TRY_ASSIGN(std::string xml, render_uploads(request->bucket(), listing, page, access.view));
     co_return xml_reply(std::move(xml));
 }
 

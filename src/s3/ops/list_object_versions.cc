@@ -55,9 +55,8 @@ S3Result<VersionListing> parse_version_listing(const RequestHead& head) {
     const auto marker = head.param("version-id-marker");
     if (!marker) return out;
     if (out.key_marker.empty()) {
-        return invalid_argument(
-            "version-id-marker", *marker,
-            "A version-id marker cannot be specified without a key marker.");
+        return invalid_argument("version-id-marker", *marker,
+                                "A version-id marker cannot be specified without a key marker.");
     }
     if (marker->empty()) {
         return invalid_argument("version-id-marker", *marker,
@@ -96,8 +95,7 @@ S3Result<std::string> render_versions(const std::string& bucket, const VersionLi
 }
 
 runtime::Task<S3Result<Reply>> list_object_versions(Context* context,
-                                                    const VerifiedRequest* request,
-                                                    RequestBody*) {
+                                                    const VerifiedRequest* request, RequestBody*) {
     CO_TRY_ASSIGN(const VersionListing listing, parse_version_listing(request->head()));
     auto opened = co_await open_bucket(context, request);
     CO_TRY_ASSIGN(const BucketAccess access, opened);
@@ -109,8 +107,7 @@ runtime::Task<S3Result<Reply>> list_object_versions(Context* context,
         if (!found) co_return std::unexpected(from_error(found.error()));
         page = std::move(*found);
     }
-    CO_TRY_ASSIGN(std::string xml,
-                  render_versions(request->bucket(), listing, page, access.view));
+    CO_TRY_ASSIGN(std::string xml, render_versions(request->bucket(), listing, page, access.view));
     co_return xml_reply(std::move(xml));
 }
 

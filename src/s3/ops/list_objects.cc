@@ -9,8 +9,8 @@ namespace hamster::s3::ops {
 S3Result<ObjectListing> parse_list_v1(const RequestHead& head) {
     TRY_ASSIGN(ObjectListing listing, parse_object_listing(head));
     listing.with_owner = true;
-    listing.from = position_after_key(param_or_empty(head, "marker"), listing.prefix,
-                                      listing.delimiter);
+    listing.from =
+        position_after_key(param_or_empty(head, "marker"), listing.prefix, listing.delimiter);
     return listing;
 }
 
@@ -41,8 +41,7 @@ runtime::Task<S3Result<Reply>> list_objects(Context* context, const VerifiedRequ
     auto opened = co_await open_bucket(context, request);
     CO_TRY_ASSIGN(const BucketAccess access, opened);
     CO_TRY_ASSIGN(const ObjectRows rows, render_objects(access, listing));
-    Reply reply =
-        xml_reply(render_list_v1(request->head(), request->bucket(), listing, rows));
+    Reply reply = xml_reply(render_list_v1(request->head(), request->bucket(), listing, rows));
     reply.header("x-amz-bucket-region", access.bucket.region());
     co_return reply;
 }

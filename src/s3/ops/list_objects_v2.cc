@@ -18,8 +18,8 @@ S3Result<ObjectListing> parse_list_v2(const RequestHead& head) {
         listing.from = std::move(*position);
         return listing;
     }
-    listing.from = position_after_key(param_or_empty(head, "start-after"), listing.prefix,
-                                      listing.delimiter);
+    listing.from =
+        position_after_key(param_or_empty(head, "start-after"), listing.prefix, listing.delimiter);
     return listing;
 }
 
@@ -34,8 +34,7 @@ std::string render_list_v2(const RequestHead& head, const std::string& bucket,
     if (const auto start = head.param("start-after")) text.element(xml, "StartAfter", *start);
     if (token) xml.element("ContinuationToken", *token);
     if (rows.end.truncated) {
-        xml.element("NextContinuationToken",
-                    make_token({rows.end.last, rows.end.last_is_prefix}));
+        xml.element("NextContinuationToken", make_token({rows.end.last, rows.end.last_is_prefix}));
     }
     xml.element("KeyCount", rows.count);
     xml.element("MaxKeys", listing.limit);
@@ -54,8 +53,7 @@ runtime::Task<S3Result<Reply>> list_objects_v2(Context* context, const VerifiedR
     auto opened = co_await open_bucket(context, request);
     CO_TRY_ASSIGN(const BucketAccess access, opened);
     CO_TRY_ASSIGN(const ObjectRows rows, render_objects(access, listing));
-    Reply reply =
-        xml_reply(render_list_v2(request->head(), request->bucket(), listing, rows));
+    Reply reply = xml_reply(render_list_v2(request->head(), request->bucket(), listing, rows));
     reply.header("x-amz-bucket-region", access.bucket.region());
     co_return reply;
 }

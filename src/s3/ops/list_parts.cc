@@ -10,8 +10,8 @@
 
 namespace hamster::s3::ops {
 
-std::string render_parts(const std::string& bucket, const proto::Upload& upload,
-                         const Owner& owner, const PartPage& page) {
+std::string render_parts(const std::string& bucket, const proto::Upload& upload, const Owner& owner,
+                         const PartPage& page) {
     XmlWriter xml(1024 + page.parts.size() * 256);
     xml.open_root("ListPartsResult");
     xml.element("Bucket", bucket);

@@ -19,7 +19,7 @@ struct PartPage {
     std::vector<proto::Part> parts;  // at most `limit`
     bool truncated = false;
 };
-std::string render_parts(const std::string& bucket, const proto::Upload& upload,
-                         const Owner& owner, const PartPage& page);  // pure
+std::string render_parts(const std::string& bucket, const proto::Upload& upload, const Owner& owner,
+                         const PartPage& page);  // pure
 
 }  // namespace hamster::s3::ops

@@ -18,8 +18,8 @@ TEST(Listing, UrlEncodingIsThatOfForms) {
 
 TEST(Listing, TokensComeBackAsTheyWere) {
     for (const Position& position :
-         {Position{"key", false}, Position{"prefix/", true}, Position{std::string("\0\xFF", 2), false},
-          Position{std::string(1024, 'k'), true}}) {
+         {Position{"key", false}, Position{"prefix/", true},
+          Position{std::string("\0\xFF", 2), false}, Position{std::string(1024, 'k'), true}}) {
         const auto read = read_token(make_token(position));
         ASSERT_TRUE(read);
         EXPECT_EQ(*read, position);

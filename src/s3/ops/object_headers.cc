@@ -70,8 +70,8 @@ S3Result<> copy_website_redirect(const RequestHead& head, proto::ObjectHeaders& 
     TRY(copy_header(head, kName, out.mutable_website_redirect()));
     const std::string& target = out.website_redirect();
     if (target.empty()) return {};
-    const bool good = target.starts_with('/') || target.starts_with("http://") ||
-                      target.starts_with("https://");
+    const bool good =
+        target.starts_with('/') || target.starts_with("http://") || target.starts_with("https://");
     if (!good || target.size() > kMaxBytes) {
         return refuse(ErrorCode::kInvalidArgument,
                       "The website redirect location must have a prefix of 'http://' or 'https://' "

@@ -27,12 +27,12 @@ std::optional<std::string_view> redirect_target(const RequestHead& head) {
 
 std::string location_of(const RequestHead& head, const std::string& bucket,
                         const std::string& key) {
-    return "http://" + std::string(head.header("host").value_or("localhost")) + "/" + bucket +
-           "/" + base::uri_encode(key, true);
+    return "http://" + std::string(head.header("host").value_or("localhost")) + "/" + bucket + "/" +
+           base::uri_encode(key, true);
 }
 
-std::string with_result(std::string_view target, const std::string& bucket,
-                        const std::string& key, const std::string& etag) {
+std::string with_result(std::string_view target, const std::string& bucket, const std::string& key,
+                        const std::string& etag) {
     std::string out(target);
     out += target.find('?') == std::string_view::npos ? '?' : '&';
     out += "bucket=" + base::uri_encode(bucket, false);

@@ -58,8 +58,8 @@ runtime::Task<S3Result<PutOutcome>> write_object(Context* context, const Verifie
     if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
 
     const bool announced = body->announced() != proto::CHECKSUM_NONE;
-    auto read = co_await store_request_body(
-        context, body, announced ? proto::CHECKSUM_NONE : kDefaultChecksum);
+    auto read = co_await store_request_body(context, body,
+                                            announced ? proto::CHECKSUM_NONE : kDefaultChecksum);
     CO_TRY_ASSIGN(Stored stored, read);
     auto fits = check_put_size(stored.body.size);
     if (!fits) {
@@ -74,8 +74,7 @@ runtime::Task<S3Result<PutOutcome>> write_object(Context* context, const Verifie
         co_await context->objects->discard(std::move(stored.body));
         co_return std::unexpected(error_of(outcome.answer));
     }
-    co_return PutOutcome{etag_of(stored), std::move(stored.checksum),
-                         outcome.answer.version_id()};
+    co_return PutOutcome{etag_of(stored), std::move(stored.checksum), outcome.answer.version_id()};
 }
 
 runtime::Task<S3Result<Reply>> put_object(Context* context, const VerifiedRequest* request,

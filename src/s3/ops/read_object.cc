@@ -34,10 +34,14 @@ S3Error not_modified(const proto::Version& version) {
 
 S3Result<> check_conditions(const RequestHead& head, const proto::Version& version) {
     switch (judge(read_conditions(head), version.etag(), version.modified_ms())) {
-        case Verdict::kProceed: return {};
-        case Verdict::kNotModified: return std::unexpected(not_modified(version));
-        case Verdict::kMatchFailed: return std::unexpected(precondition_failed("If-Match"));
-        case Verdict::kUnmodifiedFailed: break;
+        case Verdict::kProceed:
+            return {};
+        case Verdict::kNotModified:
+            return std::unexpected(not_modified(version));
+        case Verdict::kMatchFailed:
+            return std::unexpected(precondition_failed("If-Match"));
+        case Verdict::kUnmodifiedFailed:
+            break;
     }
     return std::unexpected(precondition_failed("If-Unmodified-Since"));
 }

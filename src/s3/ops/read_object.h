@@ -26,8 +26,8 @@ struct ReadPlan {
     objects::ByteRange range;
     std::optional<std::size_t> part;  // of a multipart object: index into its parts
     bool with_parts_count = false;
-    bool with_checksum = false;       // of the part when there is one, else of the whole
-    ResponseOverrides overrides;      // views into the request
+    bool with_checksum = false;   // of the part when there is one, else of the whole
+    ResponseOverrides overrides;  // views into the request
 };
 
 // Conditions, partNumber, Range (If-Range) and response-*. NotModified, PreconditionFailed,

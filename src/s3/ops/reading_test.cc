@@ -41,8 +41,8 @@ TEST(Range, WhatCannotBeReadIsIgnored) {
 }
 
 TEST(Range, BeyondTheEndSaysHowLongItIs) {
-    for (const char* text : {"bytes=10-", "bytes=10-11", "bytes=-0",
-                             "bytes=99999999999999999999999-"}) {
+    for (const char* text :
+         {"bytes=10-", "bytes=10-11", "bytes=-0", "bytes=99999999999999999999999-"}) {
         const auto plan = plan_range(text, 10);
         ASSERT_FALSE(plan) << text;
         EXPECT_EQ(plan.error().code, ErrorCode::kInvalidRange);

@@ -225,8 +225,7 @@ std::string compare_body(const Exchange& exchange, const Actual& actual, Capture
         out += fmt::format("body: expected \"{}\", got \"{}\"\n", *exchange.text, shown);
     }
     if (exchange.size && *exchange.size != actual.body.size()) {
-        out += fmt::format("body: expected {} bytes, got {}\n", *exchange.size,
-                           actual.body.size());
+        out += fmt::format("body: expected {} bytes, got {}\n", *exchange.size, actual.body.size());
     }
     for (const std::string& pattern : exchange.holds) {
         if (!finds(pattern, body, captures)) {

@@ -1,5 +1,7 @@
 // Runs the scripts of tests/s3_scripts against the operations: the whole stack of a node in the
 // simulator, from the route table down to the simulated disk, without HTTP and signatures.
+#include "s3/ops/script.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,97 +11,16 @@
 #include <memory>
 #include <utility>
 
-#include "meta/group.h"
-#include "objects/service.h"
-#include "runtime/sim/simulator.h"
-#include "s3/address.h"
-#include "s3/body_verifier.h"
-#include "s3/ops/handlers.h"
-#include "s3/ops/script.h"
-#include "s3/route.h"
-#include "shards/store.h"
+#include "s3/ops/sim_stack.h"
 
-namespace hamster::s3 {
-
-// The only way round the authenticator.
-struct TrustedRequest {
-    static VerifiedRequest make(RequestHead head, Action action, Identity identity,
-                                Address address) {
-        VerifiedRequest request;
-        request.head_ = std::move(head);
-        request.action_ = action;
-        request.identity_ = std::move(identity);
-        request.bucket_ = std::move(address.bucket);
-        request.key_ = std::move(address.key);
-        request.request_id_ = "0123456789ABCDEF";
-        return request;
-    }
-};
-
-namespace ops {
+namespace hamster::s3::ops {
 namespace {
 
 using runtime::Task;
 using script::Actual;
 using script::Case;
 using script::Exchange;
-
-class StringSource final : public ByteSource {
-  public:
-    explicit StringSource(std::string text) : text_(std::move(text)) {}
-    Task<S3Result<std::size_t>> read_some(base::MutableBytes out) override {
-        const std::size_t n = std::min(out.size(), text_.size() - at_);
-        std::memcpy(out.data(), text_.data() + at_, n);
-        at_ += n;
-        co_return n;
-    }
-
-  private:
-    std::string text_;
-    std::size_t at_ = 0;
-};
-
-struct Stack {
-    runtime::World* world = nullptr;
-    base::Metrics metrics;
-    Settings settings;
-    std::unique_ptr<meta::Group> group;
-    std::unique_ptr<meta::Router> router;
-    std::unique_ptr<shards::Store> shards;
-    std::unique_ptr<objects::Service> objects;
-
-    Task<bool> open() {
-        shards::Options store;
-        store.segment_bytes = 64U << 20U;
-        store.small_segment_bytes = 1U << 20U;
-        auto opened_shards = co_await shards::Store::open(world, "shards", store, &metrics);
-        if (!opened_shards) co_return false;
-        shards = std::move(*opened_shards);
-        proto::ClusterInfo info;
-        info.set_cluster_id(std::string(16, 'c'));
-        meta::GroupOptions options;
-        options.wal_file_bytes = 1U << 20U;
-        auto opened = co_await meta::open_group(world, "meta", options, &info, &metrics);
-        if (!opened) co_return false;
-        group = std::move(*opened);
-        router = std::make_unique<meta::Router>(group.get());
-        objects = objects::make_service(world, router.get(), shards.get(), {}, &metrics);
-        co_return true;
-    }
-    Task<void> close() {
-        co_await objects->stop();
-        co_await shards->stop();
-        co_await group->stop();
-    }
-};
-
-// Users other than root have the id made of their name's first letter.
-Identity identity_of(const std::string& name) {
-    Identity identity;
-    identity.name = name;
-    if (name != "root") identity.user.raw.fill(static_cast<std::byte>(name.front()));
-    return identity;
-}
+using testing::Stack;
 
 std::vector<QueryParam> parse_query(std::string_view raw) {
     std::vector<QueryParam> out;
@@ -127,29 +48,12 @@ RequestHead head_of(const Exchange& exchange, const script::Captures& captures) 
     head.query = parse_query(head.raw_query);
     for (const auto& [name, value] : exchange.headers) {
         std::string lower = name;
-        std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+        std::ranges::transform(lower, lower.begin(),
+                               [](unsigned char c) { return std::tolower(c); });
         head.headers.push_back({std::move(lower), script::fill_in(value, captures)});
     }
     if (!head.header("host")) head.headers.push_back({"host", "s3.test"});
     return head;
-}
-
-Task<S3Result<Reply>> perform(Stack* stack, const Exchange* exchange, RequestHead head,
-                              std::string body) {
-    CO_TRY_ASSIGN(Address address, parse_address(head, {}));
-    CO_TRY_ASSIGN(const Action action, route(head, address.level));
-    CO_TRY(check_headers(head, action));
-    PayloadPlan plan;
-    plan.length = body.size();
-    CO_TRY_ASSIGN(auto expected, expectations_of(head, action, plan));
-    StringSource source(std::move(body));
-    BodyVerifier verifier(stack->world, &source, nullptr, std::move(expected));
-    const VerifiedRequest request = TrustedRequest::make(
-        std::move(head), action, identity_of(exchange->user), std::move(address));
-    Context context{stack->world, stack->objects.get(), &stack->settings, &stack->metrics};
-    auto reply = co_await handler_of(action)(&context, &request, &verifier);
-    co_await verifier.stop();
-    co_return reply;
 }
 
 Task<Actual> exchange_once(Stack* stack, const Exchange* exchange,
@@ -157,31 +61,24 @@ Task<Actual> exchange_once(Stack* stack, const Exchange* exchange,
     RequestHead head = head_of(*exchange, *captures);
     const std::string resource = head.raw_path;
     const bool is_head = head.method == "HEAD";
-    auto performed =
-        co_await perform(stack, exchange, std::move(head), script::fill_in(exchange->body, *captures));
+    auto performed = co_await testing::perform(stack, exchange->user, std::move(head),
+                                               script::fill_in(exchange->body, *captures));
     Reply reply = performed ? std::move(*performed)
                             : error_reply(performed.error(), resource, "0123456789ABCDEF", is_head);
-    Actual actual{reply.status, reply.headers, reply.body};
+    Actual actual{reply.status, reply.headers, {}};
     std::uint64_t length = reply.stream ? reply.stream_length : reply.body.size();
     if (is_head) length = reply.head_length;
     actual.headers.emplace_back("Content-Length", std::to_string(length));
-    while (reply.stream) {
-        auto next = co_await reply.stream->next();
-        if (!next) {
-            actual.status = -1;
-            break;
-        }
-        if (next->empty()) break;
-        actual.body += base::as_text(next->bytes());
-    }
-    if (reply.stream && actual.body.size() != reply.stream_length) actual.status = -2;
+    auto body = co_await testing::body_of(&reply);
+    if (!body) actual.status = -1;
+    actual.body = std::move(body).value_or("");
     co_return actual;
 }
 
 Task<bool> ensure_user(Stack* stack, std::string name) {
     proto::Command command;
     proto::User& user = *command.mutable_put_user()->mutable_user();
-    user.set_user_id(std::string(identity_of(name).user.view()));
+    user.set_user_id(std::string(testing::identity_of(name).user.view()));
     user.set_name(name);
     auto answer = co_await stack->group->propose(std::move(command));
     co_return answer.has_value();
@@ -205,7 +102,8 @@ Task<void> run_case(Stack* stack, const Case* test, std::string file) {
         const std::string difference = script::compare(exchange, actual, captures);
         if (!difference.empty()) {
             ADD_FAILURE() << file << ":" << exchange.line << ": " << exchange.method << " "
-                          << exchange.target << "\n" << difference;
+                          << exchange.target << "\n"
+                          << difference;
         }
     }
     co_await stack->close();
@@ -244,8 +142,8 @@ TEST_P(Scripts, BehaveAsWritten) {
                            co_await run_case(s, c, std::move(f));
                            *d = true;
                        }(&stack, &test, file, &done));
-        EXPECT_TRUE(simulator.run_until([&] { return done && gate.count() == 0; },
-                                        std::chrono::hours(24)));
+        EXPECT_TRUE(
+            simulator.run_until([&] { return done && gate.count() == 0; }, std::chrono::hours(24)));
         machine.crash([&] {
             stack.objects.reset();
             stack.shards.reset();
@@ -255,13 +153,11 @@ TEST_P(Scripts, BehaveAsWritten) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(S3, Scripts, ::testing::ValuesIn(script_files()),
-                         [](const auto& info) {
-                             std::string name = std::filesystem::path(info.param).stem().string();
-                             std::ranges::replace_if(
-                                 name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
-                             return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(S3, Scripts, ::testing::ValuesIn(script_files()), [](const auto& info) {
+    std::string name = std::filesystem::path(info.param).stem().string();
+    std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+    return name;
+});
 
 // The runner must be able to fail.
 TEST(Script, NoticesWhatDiffers) {
@@ -288,5 +184,4 @@ TEST(Script, NoticesWhatDiffers) {
 }
 
 }  // namespace
-}  // namespace ops
-}  // namespace hamster::s3
+}  // namespace hamster::s3::ops

@@ -16,11 +16,16 @@ namespace {
 
 crypto::DigestKind digest_kind(proto::ChecksumAlgorithm algorithm) {
     switch (algorithm) {
-        case proto::CHECKSUM_CRC32: return crypto::DigestKind::kCrc32;
-        case proto::CHECKSUM_CRC32C: return crypto::DigestKind::kCrc32c;
-        case proto::CHECKSUM_SHA1: return crypto::DigestKind::kSha1;
-        case proto::CHECKSUM_SHA256: return crypto::DigestKind::kSha256;
-        default: return crypto::DigestKind::kCrc64Nvme;
+        case proto::CHECKSUM_CRC32:
+            return crypto::DigestKind::kCrc32;
+        case proto::CHECKSUM_CRC32C:
+            return crypto::DigestKind::kCrc32c;
+        case proto::CHECKSUM_SHA1:
+            return crypto::DigestKind::kSha1;
+        case proto::CHECKSUM_SHA256:
+            return crypto::DigestKind::kSha256;
+        default:
+            return crypto::DigestKind::kCrc64Nvme;
     }
 }
 
@@ -115,13 +120,11 @@ runtime::Task<S3Result<Stored>> store_request_body(Context* context, RequestBody
 }
 
 runtime::Task<S3Result<Stored>> store_copy(Context* context, meta::View view,
-                                           std::vector<proto::Part> parts,
-                                           objects::ByteRange range,
+                                           std::vector<proto::Part> parts, objects::ByteRange range,
                                            proto::ChecksumAlgorithm algorithm) {
     std::unique_ptr<objects::BodyReader> reader;
     if (range.length > 0) {
-        auto opened =
-            co_await context->objects->open(std::move(view), std::move(parts), range);
+        auto opened = co_await context->objects->open(std::move(view), std::move(parts), range);
         if (!opened) co_return std::unexpected(from_error(opened.error()));
         reader = std::move(*opened);
     }

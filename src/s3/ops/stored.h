@@ -35,8 +35,7 @@ runtime::Task<S3Result<Stored>> store_request_body(Context* context, RequestBody
                                                    proto::ChecksumAlgorithm algorithm);
 // Reads `range` of other objects' parts and stores it anew, hashed.
 runtime::Task<S3Result<Stored>> store_copy(Context* context, meta::View view,
-                                           std::vector<proto::Part> parts,
-                                           objects::ByteRange range,
+                                           std::vector<proto::Part> parts, objects::ByteRange range,
                                            proto::ChecksumAlgorithm algorithm);
 
 }  // namespace hamster::s3::ops

@@ -21,8 +21,8 @@ std::size_t characters(std::string_view utf8) {
 bool has_allowed_characters(std::string_view text) {
     constexpr std::string_view kPunctuation = "+-=._:/@ \t\n\r";
     return base::is_valid_utf8(text) && std::ranges::all_of(text, [=](char c) {
-               const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                                         (c >= 'A' && c <= 'Z');
+               const bool alphanumeric =
+                   (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
                return alphanumeric || static_cast<unsigned char>(c) >= 0x80 ||
                       kPunctuation.find(c) != std::string_view::npos;
            });
@@ -78,7 +78,8 @@ S3Result<Tags> parse_tag_header(std::string_view header) {
     while (!rest.empty()) {
         const auto ampersand = rest.find('&');
         const std::string_view pair = rest.substr(0, ampersand);
-        rest = ampersand == std::string_view::npos ? std::string_view() : rest.substr(ampersand + 1);
+        rest =
+            ampersand == std::string_view::npos ? std::string_view() : rest.substr(ampersand + 1);
         const auto equals = pair.find('=');
         auto key = base::uri_decode(pair.substr(0, equals), true);
         auto value = base::uri_decode(

@@ -66,10 +66,10 @@ TEST(Checksums, OfUploads) {
               proto::CHECKSUM_TYPE_COMPOSITE);
     EXPECT_EQ(upload_checksum(head_with({{"x-amz-checksum-algorithm", "CRC64NVME"}}))->type,
               proto::CHECKSUM_TYPE_FULL_OBJECT);
-    EXPECT_FALSE(upload_checksum(head_with({{"x-amz-checksum-algorithm", "SHA256"},
-                                            {"x-amz-checksum-type", "FULL_OBJECT"}})));
-    EXPECT_FALSE(upload_checksum(head_with({{"x-amz-checksum-algorithm", "CRC64NVME"},
-                                            {"x-amz-checksum-type", "COMPOSITE"}})));
+    EXPECT_FALSE(upload_checksum(head_with(
+        {{"x-amz-checksum-algorithm", "SHA256"}, {"x-amz-checksum-type", "FULL_OBJECT"}})));
+    EXPECT_FALSE(upload_checksum(head_with(
+        {{"x-amz-checksum-algorithm", "CRC64NVME"}, {"x-amz-checksum-type", "COMPOSITE"}})));
     EXPECT_FALSE(upload_checksum(head_with({{"x-amz-checksum-type", "COMPOSITE"}})));
 }
 
@@ -224,8 +224,9 @@ TEST(CompletePlan, PartList) {
     EXPECT_EQ(parts->at(0).etag(), "a");
     EXPECT_EQ(parts->at(0).checksum().algorithm(), proto::CHECKSUM_CRC32);
     EXPECT_FALSE(parse_part_list("<CompleteMultipartUpload/>"));
-    EXPECT_FALSE(parse_part_list("<CompleteMultipartUpload><Part><PartNumber>-1</PartNumber>"
-                                 "<ETag>a</ETag></Part></CompleteMultipartUpload>"));
+    EXPECT_FALSE(
+        parse_part_list("<CompleteMultipartUpload><Part><PartNumber>-1</PartNumber>"
+                        "<ETag>a</ETag></Part></CompleteMultipartUpload>"));
 }
 
 TEST(CompletePlan, ClaimsOfAnotherChecksumAreDroppedOnlyByDefault) {
@@ -284,8 +285,8 @@ TEST(PostReply, StatusesAndRedirects) {
     reply = plan_post_reply(head_with({{"success_action_redirect", "https://x/\r\nA: b"}}),
                             "bucket", "k", outcome);
     EXPECT_EQ(reply.status, 204);
-    reply = plan_post_reply(head_with({{"success_action_redirect", "javascript:x"}}), "bucket",
-                            "k", outcome);
+    reply = plan_post_reply(head_with({{"success_action_redirect", "javascript:x"}}), "bucket", "k",
+                            outcome);
     EXPECT_EQ(reply.status, 204);
 }
 
