@@ -1,0 +1,73 @@
+// Bugs that the simulator plants to prove that its checkers see them. Compiled in only with
+// HAMSTER_PLANTED_BUGS; every other build knows them as the constant false. Each place that can go
+// wrong on purpose asks planted(Bug) once. One thread: set before a simulated world starts.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "base/planted_config.h"  // made by CMake: defines HAMSTER_PLANTED_BUGS or does not
+
+namespace hamster::base {
+
+enum class Bug {
+    kNone,
+    kWalAckBeforeSync,        // the log answers although its group never became durable
+    kWalRetrySync,            // a failed write of the log is believed the second time
+    kWalTruncateOnDamage,     // damage in the middle of the log is taken for its end
+    kWalStaleRecord,          // a recycled log file's old groups count as new ones
+    kShardAckBeforeSync,      // a packed record is cached, not durable, when it is answered
+    kShardNoAddress,          // a slice is verified without looking at whose it is
+    kShardLateBuffer,         // a group is written from memory that was used for something else
+    kCollectPinned,           // garbage goes although a reader still needs it
+    kCollectParts,            // an upload in progress does not keep its parts
+    kOrphanInFlight,          // the orphan scan removes what is about to be committed
+    kLastSliceShort,          // the last slice of a read loses its last byte
+    kAppliedBeforeBatch,      // the applied index reaches the store without the change
+    kReplayTwice,             // a replayed request id is applied again
+    kDropBeforeFlush,         // the log is dropped before the store is flushed
+    kPreconditionTooEarly,    // If-None-Match is judged before the log only
+    kCompleteAnyPart,         // Complete takes a part whatever ETag the client named
+    kListSkipsAtBorder,       // a page begins one key too late
+    kCommitUnverified,        // a body is committed though its checksum is wrong
+    kDeleteForgotten,         // a delete is not replayed after a restart
+};
+
+struct PlantedBug {
+    Bug bug;
+    std::string_view name;
+};
+inline constexpr std::array kPlantedBugs = {
+    PlantedBug{Bug::kWalAckBeforeSync, "wal-ack-before-sync"},
+    PlantedBug{Bug::kWalRetrySync, "wal-retry-sync"},
+    PlantedBug{Bug::kWalTruncateOnDamage, "wal-truncate-on-damage"},
+    PlantedBug{Bug::kWalStaleRecord, "wal-stale-record"},
+    PlantedBug{Bug::kShardAckBeforeSync, "shard-ack-before-sync"},
+    PlantedBug{Bug::kShardNoAddress, "shard-no-address"},
+    PlantedBug{Bug::kShardLateBuffer, "shard-late-buffer"},
+    PlantedBug{Bug::kCollectPinned, "collect-pinned"},
+    PlantedBug{Bug::kCollectParts, "collect-parts"},
+    PlantedBug{Bug::kOrphanInFlight, "orphan-in-flight"},
+    PlantedBug{Bug::kLastSliceShort, "last-slice-short"},
+    PlantedBug{Bug::kAppliedBeforeBatch, "applied-before-batch"},
+    PlantedBug{Bug::kReplayTwice, "replay-twice"},
+    PlantedBug{Bug::kDropBeforeFlush, "drop-before-flush"},
+    PlantedBug{Bug::kPreconditionTooEarly, "precondition-too-early"},
+    PlantedBug{Bug::kCompleteAnyPart, "complete-any-part"},
+    PlantedBug{Bug::kListSkipsAtBorder, "list-skips-at-border"},
+    PlantedBug{Bug::kCommitUnverified, "commit-unverified"},
+    PlantedBug{Bug::kDeleteForgotten, "delete-forgotten"},
+};
+
+#ifdef HAMSTER_PLANTED_BUGS
+inline Bug& planted_bug() {
+    static Bug bug = Bug::kNone;
+    return bug;
+}
+inline bool planted(Bug bug) { return planted_bug() == bug; }
+#else
+constexpr bool planted(Bug) { return false; }
+#endif
+
+}  // namespace hamster::base

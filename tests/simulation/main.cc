@@ -1,0 +1,231 @@
+// hamster-sim: runs whole nodes in simulated worlds; see docs/testing.md.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/encoding.h"
+#include "base/log.h"
+#include "campaign.h"
+
+namespace hamster::simulation {
+
+namespace {
+
+constexpr std::string_view kUsage =
+    "usage: hamster-sim --seed N [--verbose]\n"
+    "       hamster-sim --seeds COUNT [--first N] [--jobs J] [--repeat-every K]\n"
+    "       hamster-sim --corpus DIR [--jobs J]\n"
+    "       hamster-sim --planted all|NAME [--limit SEEDS] [--jobs J]\n"
+    "       a seed with a planted bug: --seed N --planted NAME\n";
+
+struct Arguments {
+    std::optional<std::uint64_t> seed;
+    std::optional<std::uint64_t> count;
+    std::uint64_t first = 1;
+    std::uint64_t limit = 1000;
+    int jobs = 1;
+    int repeat_every = 20;
+    bool verbose = false;
+    bool points = false;
+    std::string corpus;
+    std::string planted;
+};
+
+[[noreturn]] void usage() {
+    fmt::print(stderr, "{}", kUsage);
+    std::exit(2);
+}
+
+Arguments parse(int argc, char** argv) {
+    Arguments out;
+    const auto number = [&](int& i) {
+        const auto value = i + 1 < argc ? base::parse_u64(argv[++i]) : std::nullopt;
+        if (!value) usage();
+        return *value;
+    };
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--seed") out.seed = number(i);
+        else if (word == "--seeds") out.count = number(i);
+        else if (word == "--first") out.first = number(i);
+        else if (word == "--limit") out.limit = number(i);
+        else if (word == "--jobs") out.jobs = std::max(1, static_cast<int>(number(i)));
+        else if (word == "--repeat-every") out.repeat_every = static_cast<int>(number(i));
+        else if (word == "--repeat-check") out.repeat_every = 1;
+        else if (word == "--verbose") out.verbose = true;
+        else if (word == "--points") out.points = true;
+        else if (word == "--corpus" && i + 1 < argc) out.corpus = argv[++i];
+        else if (word == "--planted" && i + 1 < argc) out.planted = argv[++i];
+        else usage();
+    }
+    return out;
+}
+
+base::Bug bug_named(std::string_view name) {
+    for (const base::PlantedBug& bug : base::kPlantedBugs) {
+        if (bug.name == name) return bug.bug;
+    }
+    fmt::print(stderr, "hamster-sim: no planted bug '{}'; there are:\n", name);
+    for (const base::PlantedBug& bug : base::kPlantedBugs) fmt::print(stderr, "  {}\n", bug.name);
+    std::exit(2);
+}
+
+void need_planted_bugs() {
+#ifndef HAMSTER_PLANTED_BUGS
+    fmt::print(stderr, "hamster-sim: planted bugs are compiled in only with HAMSTER_PLANTED_BUGS=ON "
+                       "(the asan preset)\n");
+    std::exit(2);
+#endif
+}
+
+void print_failure(const Failure& failure, std::string_view planted) {
+    fmt::print("\nseed {} breaks {}\n{}\nreproduce: hamster-sim --seed {}{}{} --verbose\n", failure.seed,
+               failure.invariant, failure.account, failure.seed, planted.empty() ? "" : " --planted ",
+               planted);
+}
+
+int run_one(const Arguments& arguments) {
+    if (!arguments.planted.empty()) {
+        need_planted_bugs();
+        [[maybe_unused]] const base::Bug bug = bug_named(arguments.planted);
+#ifdef HAMSTER_PLANTED_BUGS
+        base::planted_bug() = bug;
+#endif
+    }
+    if (arguments.verbose) base::configure_log(base::LogLevel::kInfo, base::LogFormat::kHuman);
+    const Outcome outcome = run_seed(*arguments.seed, arguments.verbose);
+    fmt::print("seed {}: trace hash {:016x}, {} requests, {:.1f} s simulated\n", *arguments.seed,
+               outcome.trace_hash, outcome.requests, static_cast<double>(outcome.simulated_us) / 1e6);
+    if (!outcome.violation) {
+        fmt::print("1 passed, 0 failed\n");
+        return 0;
+    }
+    print_failure({*arguments.seed, outcome.violation->invariant, outcome.violation->account},
+                  arguments.planted);
+    fmt::print("0 passed, 1 failed\n");
+    return 1;
+}
+
+void report_points(const Tally& tally) {
+    std::string missing;
+    for (const std::string& point : expected_points()) {
+        if (!tally.points.contains(point)) missing += " " + point;
+    }
+    if (missing.empty()) {
+        fmt::print("every expected point was reached\n");
+    } else {
+        fmt::print("never reached:{}\n", missing);
+    }
+}
+
+int run_many(std::vector<std::uint64_t> seeds, const Arguments& arguments, bool points) {
+    const auto began = std::chrono::steady_clock::now();
+    Campaign campaign;
+    campaign.seeds = std::move(seeds);
+    campaign.jobs = arguments.jobs;
+    campaign.repeat_every = arguments.repeat_every;
+    campaign.progress = ::isatty(STDERR_FILENO) != 0;
+    const Tally tally = run_campaign(campaign);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    if (tally.failure) print_failure(*tally.failure, {});
+    if (points) report_points(tally);
+    if (arguments.points) {
+        for (const std::string& point : tally.points) fmt::print("  {}\n", point);
+    }
+    fmt::print("{:.1f} seeds/s, {} requests, {:.0f} s simulated in {:.1f} s\n",
+               static_cast<double>(tally.passed) / took.count(), tally.requests, tally.simulated_s,
+               took.count());
+    fmt::print("{} passed, {} failed\n", tally.passed, tally.failure ? 1 : 0);
+    return tally.failure ? 1 : 0;
+}
+
+std::vector<std::uint64_t> range_of(std::uint64_t first, std::uint64_t count) {
+    std::vector<std::uint64_t> seeds;
+    for (std::uint64_t i = 0; i < count; ++i) seeds.push_back(first + i);
+    return seeds;
+}
+
+// Files of lines "SEED why"; '#' begins a comment.
+std::vector<std::uint64_t> corpus_of(const std::string& dir) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(dir)) files.push_back(entry.path());
+    std::ranges::sort(files);
+    std::vector<std::uint64_t> seeds;
+    for (const auto& path : files) {
+        std::ifstream file(path);
+        std::string line;
+        while (std::getline(file, line)) {
+            std::istringstream words(line);
+            std::string word;
+            if (!(words >> word) || word.starts_with('#')) continue;
+            const auto seed = base::parse_u64(word);
+            if (!seed) {
+                fmt::print(stderr, "hamster-sim: {}: not a seed: {}\n", path.string(), word);
+                std::exit(2);
+            }
+            seeds.push_back(*seed);
+        }
+    }
+    return seeds;
+}
+
+// Each bug must be found by some seed.
+int run_planted(const Arguments& arguments) {
+    need_planted_bugs();
+    int found = 0;
+    int missed = 0;
+    for (const base::PlantedBug& bug : base::kPlantedBugs) {
+        if (arguments.planted != "all" && bug.bug != bug_named(arguments.planted)) continue;
+        Campaign campaign;
+        campaign.seeds = range_of(arguments.first, arguments.limit);
+        campaign.jobs = arguments.jobs;
+        campaign.progress = false;
+        campaign.quiet = true;
+        campaign.repeat_every = 0;
+        campaign.bug = bug.bug;
+        const Tally tally = run_campaign(campaign);
+        if (tally.failure) {
+            ++found;
+            const std::string& account = tally.failure->account;
+            fmt::print("{:<24} found by seed {:>5} ({}) {}\n", bug.name, tally.failure->seed,
+                       tally.failure->invariant, account.substr(0, std::min<std::size_t>(account.find('\n'), 100)));
+        } else {
+            ++missed;
+            fmt::print("{:<24} NOT FOUND in {} seeds\n", bug.name, tally.passed);
+        }
+        std::fflush(stdout);
+    }
+    fmt::print("{} passed, {} failed\n", found, missed);
+    return missed == 0 ? 0 : 1;
+}
+
+int run(int argc, char** argv) {
+    const Arguments arguments = parse(argc, argv);
+    base::configure_log(base::LogLevel::kOff, base::LogFormat::kHuman);
+    if (arguments.seed) return run_one(arguments);
+    if (!arguments.planted.empty()) return run_planted(arguments);
+    if (!arguments.corpus.empty()) {
+        const auto seeds = corpus_of(arguments.corpus);
+        if (seeds.empty()) {
+            fmt::print("no seeds in {}\n0 passed, 0 failed\n", arguments.corpus);
+            return 0;
+        }
+        return run_many(seeds, arguments, false);
+    }
+    if (arguments.count) return run_many(range_of(arguments.first, *arguments.count), arguments, true);
+    usage();
+}
+
+}  // namespace
+
+}  // namespace hamster::simulation
+
+int main(int argc, char** argv) { return hamster::simulation::run(argc, argv); }
