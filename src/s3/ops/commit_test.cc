@@ -125,14 +125,13 @@ Task<void> overwrite(Race* race) {
     race->writer_done = true;
 }
 
-// Each copy must succeed or say so; what it made must be one of the bodies, whole.
+// Each copy must succeed; what it made must be one of the bodies, whole.
 Task<void> copy_meanwhile(Race* race) {
     while (!race->writer_done) {
         auto copied = co_await testing::perform(
             &race->stack, "root",
             head_of("PUT", "/bucket/copy", {{"x-amz-copy-source", "/bucket/source"}}), "");
         if (!copied) {
-            EXPECT_EQ(copied.error().code, ErrorCode::kSlowDown);
             ++race->refused;
             continue;
         }
@@ -176,6 +175,7 @@ TEST(Copy, OfASourceThatIsBeingOverwritten) {
         EXPECT_TRUE(simulator.run_until([&] { return gate.count() == 0; }, std::chrono::hours(1)));
         EXPECT_EQ(race.overwrites, kRounds);
         EXPECT_GT(race.copies, 0);
+        EXPECT_EQ(race.refused, 0);  // about thirty without the second attempts
         machine.crash([&] {
             race.stack.objects.reset();
             race.stack.shards.reset();

@@ -70,6 +70,13 @@ std::string render(const proto::Answer& answer, std::size_t parts) {
     return std::move(xml).take();
 }
 
+// Of bytes that are stored anew: as asked for, or as the source has it.
+ChecksumAlgorithm algorithm_for(const CopyRequest& copy, const proto::Version& source) {
+    if (copy.algorithm != proto::CHECKSUM_NONE) return copy.algorithm;
+    const ChecksumAlgorithm same = source.checksum().algorithm();
+    return same == proto::CHECKSUM_NONE ? kDefaultChecksum : same;
+}
+
 // One attempt: nullopt when the source's blobs went away under it.
 struct Copied {
     proto::Answer answer;
@@ -80,7 +87,7 @@ struct Copied {
 runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
                                                          const VerifiedRequest* request,
                                                          const CopySource* source,
-                                                         const CopyRequest* copy) {
+                                                         const CopyRequest* copy, bool by_value) {
     auto target_opened = co_await open_bucket(context, request);
     CO_TRY_ASSIGN(const BucketAccess target, target_opened);
     auto origin_opened = co_await open_copy_source(context, request, source);
@@ -91,12 +98,12 @@ runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
                                          plan_copy(*copy, origin.version, target.bucket.owner()));
     proto::PutObject& put = *command.mutable_put_object();
     std::optional<Stored> stored;
-    if (must_rewrite(*copy, origin.version)) {
+    if (by_value || must_rewrite(*copy, origin.version)) {
         std::vector<proto::Part> parts(origin.version.parts().begin(),
                                        origin.version.parts().end());
-        auto rewritten =
-            co_await store_copy(context, origin.view, std::move(parts),
-                                objects::ByteRange{0, origin.version.size()}, copy->algorithm);
+        auto rewritten = co_await store_copy(context, origin.view, std::move(parts),
+                                             objects::ByteRange{0, origin.version.size()},
+                                             algorithm_for(*copy, origin.version));
         CO_TRY_ASSIGN(stored, rewritten);
         take_stored(*stored, put);
     } else {
@@ -169,7 +176,8 @@ runtime::Task<S3Result<Reply>> copy_object(Context* context, const VerifiedReque
     CO_TRY_ASSIGN(const CopyRequest copy, parse_copy(request->head(), onto_itself));
     if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
     for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {
-        auto tried = co_await copy_once(context, request, &source, &copy);
+        const bool by_value = attempt + 1 == kMaxCopyAttempts;
+        auto tried = co_await copy_once(context, request, &source, &copy, by_value);
         CO_TRY_ASSIGN(const std::optional<Copied> copied, tried);
         if (!copied) continue;
         Reply reply = xml_reply(render(copied->answer, copied->parts));

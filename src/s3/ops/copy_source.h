@@ -35,7 +35,8 @@ runtime::Task<S3Result<CopyOrigin>> open_copy_source(Context* context,
 // The ids of the blobs that these parts are made of, each once.
 std::vector<std::string> blobs_of(const proto::Version& version);
 
-// How often a copy by reference starts again because its blobs went away under it.
+// How often a copy starts because its source's blobs went away under it. The last attempt stores
+// the bytes anew: garbage is kept long enough for readers, so that one cannot lose the race.
 inline constexpr int kMaxCopyAttempts = 5;
 
 }  // namespace hamster::s3::ops

@@ -46,7 +46,7 @@ struct Copied {
 runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
                                                          const VerifiedRequest* request,
                                                          const CopySource* source,
-                                                         std::uint32_t number) {
+                                                         std::uint32_t number, bool by_value) {
     const RequestHead& head = request->head();
     CO_TRY_ASSIGN(const base::UploadId id, requested_upload(head));
     auto target_opened = co_await open_bucket(context, request);
@@ -60,7 +60,7 @@ runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
 
     proto::Command command;
     std::optional<Stored> stored;
-    if (can_share(origin.version, range, upload.checksum_algorithm())) {
+    if (!by_value && can_share(origin.version, range, upload.checksum_algorithm())) {
         command = plan_part(upload, shared_part(origin.version, number));
         command.mutable_put_part()->add_shared_blobs(origin.version.parts(0).blob_id());
     } else {
@@ -102,7 +102,8 @@ runtime::Task<S3Result<Reply>> upload_part_copy(Context* context, const Verified
                   parse_copy_source(head.header("x-amz-copy-source").value_or("")));
     if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
     for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {
-        auto tried = co_await copy_once(context, request, &source, number);
+        const bool by_value = attempt + 1 == kMaxCopyAttempts;
+        auto tried = co_await copy_once(context, request, &source, number, by_value);
         CO_TRY_ASSIGN(const std::optional<Copied> copied, tried);
         if (!copied) continue;
         Reply reply = xml_reply(render(copied->answer));
