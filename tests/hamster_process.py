@@ -116,6 +116,7 @@ class Hamster:
 def aws_environment(hamster, home):
     env = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "HAMSTER_"))}
     env.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY,
-               AWS_DEFAULT_REGION="us-east-1", AWS_ENDPOINT_URL=hamster.endpoint, HOME=str(home),
+               AWS_DEFAULT_REGION="us-east-1", AWS_REGION="us-east-1",
+               AWS_ENDPOINT_URL=hamster.endpoint, HOME=str(home),
                AWS_EC2_METADATA_DISABLED="true")
     return env

@@ -24,6 +24,9 @@ def test_s3_commands(run, tree, tmp_path):
     assert run(AWS, "s3", "cp", "s3://aws-high/tree/one", "-").encode(errors="replace")
     run(AWS, "s3", "cp", "-", "s3://aws-high/stdin", input=b"from stdin")
     assert run(AWS, "s3", "cp", "s3://aws-high/stdin", "-") == "from stdin"
+    # Version 1 of this CLI presigns with the old signature version 2 unless told otherwise; that
+    # version is refused here, as S3 does for buckets made since 2020.
+    run(AWS, "configure", "set", "default.s3.signature_version", "s3v4")
     url = run(AWS, "s3", "presign", "s3://aws-high/stdin").strip()
     assert urllib.request.urlopen(url).read() == b"from stdin"
     run(AWS, "s3", "rb", "s3://aws-high", "--force")
@@ -36,11 +39,11 @@ def test_api(run, tree, tmp_path):
     assert "aws-api" in [b["Name"] for b in api(run, "list-buckets")["Buckets"]]
     put = api(run, "put-object", "--bucket", "aws-api", "--key", "k", "--body", tree / "small.txt",
               "--metadata", "colour=blue", "--content-type", "text/x-test", "--tagging", "a=1&b=2")
-    assert put["ChecksumCRC64NVME"]
+    checksum = next(name for name in put if name.startswith("Checksum") and name != "ChecksumType")
     head = api(run, "head-object", "--bucket", "aws-api", "--key", "k", "--checksum-mode", "ENABLED")
     assert head["Metadata"] == {"colour": "blue"} and head["ContentType"] == "text/x-test"
     assert head["ContentLength"] == 1000 and head["ETag"] == put["ETag"]
-    assert head["ChecksumCRC64NVME"] == put["ChecksumCRC64NVME"]
+    assert head[checksum] == put[checksum]
     tags = api(run, "get-object-tagging", "--bucket", "aws-api", "--key", "k")["TagSet"]
     assert tags == [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
     for algorithm in ("CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"):
