@@ -32,6 +32,7 @@ struct Verb {
     std::string_view summary;   // one line
     std::span<const Flag> flags;
     Run run;
+    std::string_view lesson = {};  // shown below the flags: examples, explanations
 };
 
 // What one invocation was given.

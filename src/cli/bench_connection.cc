@@ -1,11 +1,11 @@
 #include "cli/bench_connection.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "base/assert.h"
 
@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kSmallInput = 64 << 10;  // bytes of the read buffer
 constexpr std::size_t kLargeInput = 256 << 10;
 constexpr std::size_t kSendAtOnce = 8 << 20;  // bytes per write
-constexpr std::size_t kMaxKept = 16 << 20;    // bytes; a page of 1,000 listed keys has at most 4 MiB
+constexpr std::size_t kMaxKept = 16 << 20;  // bytes; a page of 1,000 listed keys has at most 4 MiB
 // A server that is silent for so long has failed the request.
 constexpr Micros kPatience = std::chrono::seconds(120);
 
@@ -34,15 +34,16 @@ std::string text_of(const Error& error) {
     }
 }
 
-bool is_success(unsigned status) {
-    return status >= 200 && status < 300;
-}
+bool is_success(unsigned status) { return status >= 200 && status < 300; }
 
 }  // namespace
 
 Connection::Connection(runtime::World* world, const Options* options, const Content* content,
                        Signer* signer, std::string address)
-    : world_(world), options_(options), content_(content), signer_(signer),
+    : world_(world),
+      options_(options),
+      content_(content),
+      signer_(signer),
       address_(std::move(address)),
       in_(options->size > kLargeInput ? kLargeInput : kSmallInput) {}
 
@@ -117,8 +118,8 @@ Task<Result<void>> Connection::send(const Request* request) {
     if (!request->body.empty()) pieces.push_back(base::as_bytes(request->body));
     std::uint64_t offset = 0;
     do {
-        const std::uint64_t end = std::min<std::uint64_t>(offset + kSendAtOnce,
-                                                          request->sends_object);
+        const std::uint64_t end =
+            std::min<std::uint64_t>(offset + kSendAtOnce, request->sends_object);
         while (offset < end) {
             pieces.push_back(content_->at(request->object, offset, end - offset));
             offset += pieces.back().size();
@@ -139,7 +140,8 @@ Task<Result<std::size_t>> Connection::fill() {
         in_.resize(unused);
         used_ = 0;
     }
-    if (in_.size() == in_.capacity()) co_return fail(Code::kInvalid, "the reply's head is too long");
+    if (in_.size() == in_.capacity())
+        co_return fail(Code::kInvalid, "the reply's head is too long");
     auto read = co_await stream_->read_some(in_.spare());
     CO_TRY_ASSIGN(const std::size_t n, std::move(read));
     in_.resize(in_.size() + n);
@@ -161,8 +163,7 @@ Task<Result<ReplyHead>> Connection::read_head() {
     }
 }
 
-Task<Result<void>> Connection::read_body(const Request* request, ReplyHead head,
-                                         Outcome* outcome) {
+Task<Result<void>> Connection::read_body(const Request* request, ReplyHead head, Outcome* outcome) {
     kept_.clear();
     BodyReader reader(head, request->op != Op::kStat);
     const bool is_object = request->op == Op::kGet && is_success(head.status);

@@ -15,7 +15,7 @@ namespace hamster::cli::bench {
 
 struct Outcome {
     unsigned status = 0;
-    std::string error;  // empty: all is well; else the S3 code, the status, or what broke
+    std::string error;        // empty: all is well; else the S3 code, the status, or what broke
     std::uint64_t bytes = 0;  // of object content, either way
 };
 
@@ -38,7 +38,8 @@ class Connection {
     runtime::Task<Result<ReplyHead>> read_head();
     runtime::Task<Result<void>> read_body(const Request* request, ReplyHead head, Outcome* outcome);
     runtime::Task<Result<std::size_t>> fill();
-    Result<void> take(const Request& request, base::Bytes content, bool is_object, Outcome* outcome);
+    Result<void> take(const Request& request, base::Bytes content, bool is_object,
+                      Outcome* outcome);
 
     runtime::World* world_;
     const Options* options_;

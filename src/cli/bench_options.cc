@@ -1,11 +1,11 @@
 #include "cli/bench_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <thread>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/encoding.h"
 
@@ -38,8 +38,8 @@ Result<std::uint64_t> number_of(const Args& args, std::string_view flag, std::ui
     const std::string text = args.at(flag);
     const auto number = base::parse_u64(text);
     if (!number || *number < least || *number > most) {
-        return fail(Code::kInvalid,
-                    fmt::format("-{} takes a number from {} to {}, not `{}`", flag, least, most, text));
+        return fail(Code::kInvalid, fmt::format("-{} takes a number from {} to {}, not `{}`", flag,
+                                                least, most, text));
     }
     return *number;
 }
@@ -224,8 +224,8 @@ Result<Options> options_of(const Args& args, const Console& console) {
     options.prefix = args.at("prefix");
     TRY(read_credentials(args, console, &options));
     TRY(read_load(args, &options));
-    options.keep = args.is_on("keep");
     options.reuse = args.is_on("reuse");
+    options.keep = options.reuse || args.is_on("keep");
     options.verify = args.is_on("verify");
     options.unsigned_payload = args.is_on("unsigned-payload");
     options.insecure = args.is_on("insecure");

@@ -1,9 +1,10 @@
 #include "cli/bench_plan.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/assert.h"
 #include "base/encoding.h"
 #include "cli/bench_reply.h"
 #include "crypto/digest.h"
@@ -30,9 +31,14 @@ std::string key_of(const Options& options, std::uint64_t object) {
     return fmt::format("{}{:010}", options.prefix, object);
 }
 
-Plan::Plan(const Options* options, Phase phase, std::uint64_t objects)
-    : options_(options), phase_(phase), objects_(objects),
-      tickets_(tickets_of(*options, phase, objects)) {}
+Plan::Plan(const Options* options, Phase phase, std::uint64_t first, std::uint64_t end)
+    : options_(options),
+      phase_(phase),
+      first_(first),
+      objects_(end),
+      tickets_(tickets_of(*options, phase, end - first)) {
+    HAMSTER_ASSERT(first <= end, first, end);
+}
 
 std::uint64_t Plan::objects_end() const {
     if (phase_ == Phase::kMeasure && options_->mode == Mode::kPut && options_->objects == 0) {
@@ -46,9 +52,9 @@ std::optional<Request> Plan::next(Client* client) {
     if (ticket >= tickets_) return std::nullopt;
     switch (phase_) {
         case Phase::kPrepare:
-            return on_object(Op::kPut, ticket);
+            return on_object(Op::kPut, first_ + ticket);
         case Phase::kClean:
-            return delete_many(ticket * kDeleteBatch);
+            return delete_many(first_ + ticket * kDeleteBatch);
         case Phase::kMeasure:
             return measured(client, ticket);
     }
@@ -84,8 +90,8 @@ Request Plan::on_object(Op op, std::uint64_t object) const {
     if (!options_->path.empty()) {
         request.path = options_->path;
     } else {
-        request.path = "/" + options_->bucket + "/" +
-                       base::uri_encode(key_of(*options_, object), true);
+        request.path =
+            "/" + options_->bucket + "/" + base::uri_encode(key_of(*options_, object), true);
     }
     return request;
 }

@@ -29,8 +29,8 @@ struct Client {
 // Any loop.
 class Plan {
   public:
-    // `objects`: those that exist, or are to be made or removed: [0, objects).
-    Plan(const Options* options, Phase phase, std::uint64_t objects);
+    // To measure: the objects that exist are [0, end). Otherwise [first, end) are made or removed.
+    Plan(const Options* options, Phase phase, std::uint64_t first, std::uint64_t end);
 
     // nullopt: the phase has nothing more to do.
     std::optional<Request> next(Client* client);
@@ -51,7 +51,8 @@ class Plan {
 
     const Options* options_;
     Phase phase_;
-    std::uint64_t objects_;
+    std::uint64_t first_;
+    std::uint64_t objects_;      // their end
     std::uint64_t tickets_ = 0;  // how many there are
     std::atomic<std::uint64_t> drawn_ = 0;
     std::atomic<std::uint64_t> added_ = 0;  // objects that mixed has put beyond the prepared ones

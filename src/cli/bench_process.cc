@@ -1,13 +1,12 @@
 #include "cli/bench_process.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <sstream>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "base/encoding.h"
 

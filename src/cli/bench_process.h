@@ -8,7 +8,7 @@
 namespace hamster::cli::bench {
 
 struct ProcessUse {
-    std::uint64_t cpu_us = 0;    // user and system, of all threads
+    std::uint64_t cpu_us = 0;  // user and system, of all threads
     std::uint64_t rss_bytes = 0;
     std::uint64_t peak_bytes = 0;  // of the resident set since the process began
 };

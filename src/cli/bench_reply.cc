@@ -16,9 +16,8 @@ constexpr std::size_t kMaxHead = 64 * 1024;  // bytes; no server sends more
 constexpr std::size_t kMaxLine = 4096;       // bytes, of a chunk size or a trailer
 
 bool equals_folded(std::string_view a, std::string_view lower) {
-    return std::ranges::equal(a, lower, [](char x, char y) {
-        return std::tolower(static_cast<unsigned char>(x)) == y;
-    });
+    return std::ranges::equal(
+        a, lower, [](char x, char y) { return std::tolower(static_cast<unsigned char>(x)) == y; });
 }
 
 std::string_view trimmed(std::string_view text) {

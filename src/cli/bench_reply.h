@@ -42,7 +42,13 @@ class BodyReader {
 
   private:
     enum class State : std::uint8_t {
-        kPlain, kChunkSize, kChunk, kChunkEnd, kTrailers, kUntilClose, kDone
+        kPlain,
+        kChunkSize,
+        kChunk,
+        kChunkEnd,
+        kTrailers,
+        kUntilClose,
+        kDone
     };
     Result<Piece> next_line(std::string_view input);
 

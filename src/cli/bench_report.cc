@@ -1,11 +1,11 @@
 #include "cli/bench_report.h"
 
-#include <algorithm>
-#include <utility>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
+#include <utility>
 
 namespace hamster::cli::bench {
 
@@ -38,12 +38,9 @@ std::string latency_text(const Histogram& latency) {
 }
 
 json::object latency_json(const Histogram& latency) {
-    return {{"mean", latency.mean()},
-            {"p50", latency.quantile(0.5)},
-            {"p90", latency.quantile(0.9)},
-            {"p99", latency.quantile(0.99)},
-            {"p99.9", latency.quantile(0.999)},
-            {"max", latency.max()}};
+    return {{"mean", latency.mean()},           {"p50", latency.quantile(0.5)},
+            {"p90", latency.quantile(0.9)},     {"p99", latency.quantile(0.99)},
+            {"p99.9", latency.quantile(0.999)}, {"max", latency.max()}};
 }
 
 std::string what_ran(const Options& options) {
@@ -99,9 +96,9 @@ std::string report_text(const Options& options, const Report& report) {
     for (std::size_t op = 0; op < kOps && options.mode == Mode::kMixed; ++op) {
         const Histogram& one = tally.latency_us[op];
         if (one.count() == 0) continue;
-        append_line(&text, fmt::format("  {}", name_of(static_cast<Op>(op))),
-                    fmt::format("{}/s  {}", grouped(per_second(one.count(), report)),
-                                latency_text(one)));
+        append_line(
+            &text, fmt::format("  {}", name_of(static_cast<Op>(op))),
+            fmt::format("{}/s  {}", grouped(per_second(one.count(), report)), latency_text(one)));
     }
     append_line(&text, "generator CPU",
                 fmt::format("{:.1f} us/request", per(report.own_cpu_us, all.count())));
@@ -129,8 +126,8 @@ std::string report_json(const Options& options, const Report& report) {
     for (std::size_t op = 0; op < kOps; ++op) {
         const Histogram& one = tally.latency_us[op];
         if (one.count() == 0) continue;
-        operations[name_of(static_cast<Op>(op))] = json::object{
-            {"requests", one.count()}, {"latency_us", latency_json(one)}};
+        operations[name_of(static_cast<Op>(op))] =
+            json::object{{"requests", one.count()}, {"latency_us", latency_json(one)}};
     }
     json::object out = {{"mode", name_of(options.mode)},
                         {"size", options.size},

@@ -13,6 +13,7 @@ namespace hamster::cli::bench {
 namespace {
 
 constexpr std::string_view kSignedHeaders = "host;x-amz-content-sha256;x-amz-date";
+constexpr std::string_view kSignedWithMd5 = "content-md5;host;x-amz-content-sha256;x-amz-date";
 
 void append_number(std::string* out, std::uint64_t n) {
     char digits[20];
@@ -95,20 +96,28 @@ void Signer::append_head(std::string* out, const Request& request, std::string_v
 
 void Signer::append_signature(std::string* out, const Request& request,
                               std::string_view payload_hash) {
+    const bool has_md5 = !request.content_md5.empty();
+    const std::string_view names = has_md5 ? kSignedWithMd5 : kSignedHeaders;
     canonical_.clear();
     canonical_ += request.method;
     canonical_ += '\n';
     canonical_ += request.path;
     canonical_ += '\n';
     canonical_ += request.query;
-    canonical_ += "\nhost:";
+    canonical_ += '\n';
+    if (has_md5) {
+        canonical_ += "content-md5:";
+        canonical_ += request.content_md5;
+        canonical_ += '\n';
+    }
+    canonical_ += "host:";
     canonical_ += host_;
     canonical_ += "\nx-amz-content-sha256:";
     canonical_ += payload_hash;
     canonical_ += "\nx-amz-date:";
     canonical_ += date_;
     canonical_ += "\n\n";
-    canonical_ += kSignedHeaders;
+    canonical_ += names;
     canonical_ += '\n';
     canonical_ += payload_hash;
     const std::string& key = keys_.get(identity_.access_key_id, identity_.secret, scope_);
@@ -123,7 +132,7 @@ void Signer::append_signature(std::string* out, const Request& request,
     *out += '/';
     *out += scope_.text();
     *out += ", SignedHeaders=";
-    *out += kSignedHeaders;
+    *out += names;
     *out += ", Signature=";
     *out += s3::sign(key, s3::string_to_sign(date_, scope_, canonical_));
 }

@@ -2,13 +2,12 @@
 
 #include <ares.h>
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/select.h>
 
 #include <array>
-
-#include <fmt/format.h>
 
 namespace hamster::cli::bench {
 

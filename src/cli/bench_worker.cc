@@ -1,10 +1,10 @@
 #include "cli/bench_worker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace hamster::cli::bench {
 
@@ -66,12 +66,16 @@ Task<void> Worker::serve(Member* member, Plan* plan, runtime::Time deadline) {
 
 void Worker::count(Plan* plan, Member* member, const Request& request, const Outcome& outcome,
                    runtime::Micros took) {
-    if (!outcome.error.empty()) {
+    std::string error = outcome.error;
+    // DeleteObjects tells its failures in a reply with status 200.
+    if (error.empty() && request.op == Op::kAdmin) {
+        error = xml_text(member->connection.kept(), "Code");
+    }
+    if (!error.empty()) {
         add(&failed_, 1);
-        ++tally_.errors[outcome.error];
+        ++tally_.errors[error];
         if (tally_.first_error.empty()) {
-            tally_.first_error =
-                fmt::format("{} {}: {}", request.method, request.path, outcome.error);
+            tally_.first_error = fmt::format("{} {}: {}", request.method, request.path, error);
         }
         return;
     }

@@ -18,7 +18,7 @@ namespace hamster::cli::bench {
 struct Shared {
     const Options* options = nullptr;
     const Content* content = nullptr;
-    std::string address;            // ip:port of the endpoint
+    std::string address;             // ip:port of the endpoint
     std::atomic<bool> stop = false;  // asked for by a signal
 };
 

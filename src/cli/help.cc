@@ -134,6 +134,7 @@ std::string help_of(const Verb& verb) {
         if (!flag.fallback.empty()) note = fmt::format(" (default {})", flag.fallback);
         text += fmt::format("  {:<20} {}{}\n", left, flag.help, note);
     }
+    if (!verb.lesson.empty()) text += fmt::format("\n{}", verb.lesson);
     return text;
 }
 

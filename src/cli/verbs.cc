@@ -22,6 +22,42 @@ constexpr Flag kServeFlags[] = {
     kLogLevel,
 };
 constexpr Flag kClientFlags[] = {kDataDir, kJson};
+constexpr Flag kBenchFlags[] = {
+    {"endpoint", "URL", "of any S3 server; http or https", "http://127.0.0.1:9000"},
+    {"access-key", "ID", "instead of HAMSTER_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID", ""},
+    {"secret-key", "SECRET", "instead of HAMSTER_SECRET_ACCESS_KEY or AWS_SECRET_ACCESS_KEY", ""},
+    {"region", "NAME", "the region to sign for", "us-east-1"},
+    {"bucket", "NAME", "made when it is absent, and deleted again", "hamster-bench"},
+    {"prefix", "TEXT", "of every key", "bench/"},
+    {"size", "SIZE", "of an object: 512, 4KiB, 64MiB, 1GiB", "4KiB"},
+    {"clients", "N", "connections, each with one request at a time", "64"},
+    {"duration", "TIME", "of the load: 500ms, 10s, 5m", "10s"},
+    {"requests", "N", "end after so many requests instead", ""},
+    {"objects", "N", "objects to prepare; for put: keys to write over (else all are new)", ""},
+    {"page", "N", "keys per listing", "1000"},
+    {"threads", "N", "of the generator; else one per core", ""},
+    {"keep", "", "leave bucket and objects", ""},
+    {"reuse", "", "read the objects that an earlier run with -keep has left; keeps them", ""},
+    {"verify", "", "compare the content of every GET, not only its length", ""},
+    {"unsigned-payload", "", "sign requests, but not the content of PUTs", ""},
+    {"insecure", "", "take any certificate", ""},
+    {"path", "PATH", "get: this path of any web server, for comparison", ""},
+    {"server-pid", "PID", "report CPU and memory of this process, too", ""},
+    kJson,
+};
+constexpr std::string_view kBenchLesson =
+    "MODE is put, get, stat, list, delete or mixed (45 % GET, 30 % PUT, 15 % STAT, 10 % DELETE).\n"
+    "What the load needs is made first and removed afterwards. Ctrl-C ends the load early, still\n"
+    "with a report. The exit code is 0 only when every request succeeded.\n\n"
+    "Examples:\n"
+    "  hamster bench put                                small durable writes, 64 at a time\n"
+    "  hamster bench get -size 64MiB -clients 4         throughput of large reads\n"
+    "  hamster bench mixed -size 1MiB -duration 5m      a longer look\n"
+    "  hamster bench list -objects 1000000              keys listed per second\n"
+    "  hamster bench put -size 4KiB -requests 100000 -objects 100000 -keep\n"
+    "  hamster bench get -objects 100000 -reuse -verify read back what that has written\n"
+    "  hamster bench get -endpoint https://10.0.0.5:9443 -insecure -server-pid $(pidof hamster)\n"
+    "  hamster bench get -endpoint http://127.0.0.1:8080 -path /4k -size 4KiB   a web server\n";
 constexpr Flag kVersionFlags[] = {kJson};
 
 constexpr Verb kVerbs[] = {
@@ -35,6 +71,8 @@ constexpr Verb kVerbs[] = {
     {"user delete", "NAME", "Delete a user, with all keys", kClientFlags, run_user_delete},
     {"key create", "NAME", "Give a user another key pair, shown once", kClientFlags, run_key_create},
     {"key revoke", "ACCESS_KEY_ID", "Delete one key pair", kClientFlags, run_key_revoke},
+    {"bench", "MODE", "Load an S3 endpoint, and report rates and latencies", kBenchFlags, run_bench,
+     kBenchLesson},
     {"completion", "SHELL", "Print completions for bash, zsh or fish", {}, run_completion},
     {"version", "", "Print the version", kVersionFlags, run_version},
 };

@@ -20,6 +20,7 @@ int run_user_enable(const Args& args, Console& console);
 int run_user_delete(const Args& args, Console& console);
 int run_key_create(const Args& args, Console& console);
 int run_key_revoke(const Args& args, Console& console);
+int run_bench(const Args& args, Console& console);
 int run_completion(const Args& args, Console& console);
 int run_version(const Args& args, Console& console);
 
