@@ -14,7 +14,7 @@ namespace hamster::base {
 enum class Bug {
     kNone,
     kWalAckBeforeSync,        // the log answers although its group never became durable
-    kWalRetrySync,            // a failed write of the log is believed the second time
+    kWalRetrySync,            // a failed write of the log is retried and believed
     kWalTruncateOnDamage,     // damage in the middle of the log is taken for its end
     kWalStaleRecord,          // a recycled log file's old groups count as new ones
     kShardAckBeforeSync,      // a packed record is cached, not durable, when it is answered
@@ -23,9 +23,8 @@ enum class Bug {
     kCollectPinned,           // garbage goes although a reader still needs it
     kCollectParts,            // an upload in progress does not keep its parts
     kOrphanInFlight,          // the orphan scan removes what is about to be committed
-    kLastSliceShort,          // the last slice of a read loses its last byte
-    kAppliedBeforeBatch,      // the applied index reaches the store without the change
-    kReplayTwice,             // a replayed request id is applied again
+    kLastSliceShort,          // off by one in the last slice of a ranged read
+    kRetryAsNew,              // a repeated proposal carries a new request id: applied twice
     kDropBeforeFlush,         // the log is dropped before the store is flushed
     kPreconditionTooEarly,    // If-None-Match is judged before the log only
     kCompleteAnyPart,         // Complete takes a part whatever ETag the client named
@@ -50,8 +49,7 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{Bug::kCollectParts, "collect-parts"},
     PlantedBug{Bug::kOrphanInFlight, "orphan-in-flight"},
     PlantedBug{Bug::kLastSliceShort, "last-slice-short"},
-    PlantedBug{Bug::kAppliedBeforeBatch, "applied-before-batch"},
-    PlantedBug{Bug::kReplayTwice, "replay-twice"},
+    PlantedBug{Bug::kRetryAsNew, "retry-as-new"},
     PlantedBug{Bug::kDropBeforeFlush, "drop-before-flush"},
     PlantedBug{Bug::kPreconditionTooEarly, "precondition-too-early"},
     PlantedBug{Bug::kCompleteAnyPart, "complete-any-part"},

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "base/hash.h"
+#include "base/planted.h"
 #include "meta/apply_parts.h"
 #include "meta/composite.h"
 #include "meta/keyspace.h"
@@ -49,6 +50,7 @@ Refusal judge_order(const proto::CompleteUpload& command) {
 }
 
 bool matches(const proto::CompletedPart& claimed, const proto::Part& stored) {
+    if (base::planted(base::Bug::kCompleteAnyPart)) return true;
     if (claimed.etag() != base::hex_encode(base::as_bytes(stored.md5()))) return false;
     if (claimed.checksum().value().empty()) return true;
     return claimed.checksum().algorithm() == stored.checksum().algorithm() &&

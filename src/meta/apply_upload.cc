@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "base/planted.h"
 #include "meta/apply_parts.h"
 #include "meta/keyspace.h"
 #include "meta/limits.h"
@@ -141,6 +142,9 @@ Answered apply_put_part(Txn& txn, const proto::PutPart& command) {
     TRY_ASSIGN(auto refusal,
                take_references(txn, parts, command.new_blobs(), command.shared_blobs()));
     if (refusal) return *refusal;
+    if (base::planted(base::Bug::kCollectParts)) {
+        TRY(drop_reference(txn, part));
+    }
     const std::uint64_t old_size = old ? old->size() : 0;
     if (found.counters.bytes() < old_size) {
         return Txn::corrupt_row(bucket_counters_row(found.bucket));

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "meta/apply.h"
 #include "meta/keyspace.h"
 #include "meta/limits.h"
@@ -203,6 +204,9 @@ Task<void> SingleVoter::flush() {
     HAMSTER_ASSERT(flushing_);
     const LogIndex flushed = applied_;
     unflushed_bytes_ = 0;
+    if (base::planted(base::Bug::kDropBeforeFlush)) {
+        (void)co_await log_->drop_before(LogIndex{flushed.value + 1});
+    }
     auto done = co_await store_->flush();
     if (done) {
         done = co_await log_->drop_before(LogIndex{flushed.value + 1});
@@ -236,7 +240,9 @@ Result<void> SingleVoter::replay_entry(const proto::Entry& entry) {
     const LogIndex index{entry.index()};
     HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
     if (entry.kind() == proto::Entry::COMMAND) {
-        TRY_ASSIGN(const auto command, decode_command(base::as_bytes(entry.payload())));
+        TRY_ASSIGN(auto command, decode_command(base::as_bytes(entry.payload())));
+        const bool forget = base::planted(base::Bug::kDeleteForgotten);
+        if (forget && command.has_delete_object()) command.mutable_drop_garbage();
         TRY(apply(*store_, index, command));
     } else {
         TRY(apply_nothing(*store_, index));

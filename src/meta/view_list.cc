@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "base/planted.h"
 #include "meta/view.h"
 
 namespace hamster::meta {
@@ -31,7 +32,7 @@ std::string plain_start(const std::string& base, const ListQuery& query) {
     std::string from = base + query.prefix;
     if (query.after.empty()) return from;
     std::string next = base + query.after;
-    if (query.after_is_prefix) {
+    if (query.after_is_prefix || base::planted(base::Bug::kListSkipsAtBorder)) {
         next = after_prefix(next);
     } else {
         next.push_back('\0');

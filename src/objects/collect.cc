@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "meta/limits.h"
 #include "objects/service_impl.h"
 
@@ -100,7 +101,7 @@ Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     for (const auto& entry : entries) {
         const std::uint64_t bytes = entry.garbage.blob().size();
         if (is_older(now_ms, entry.garbage.since_ms(), options_.gc_grace_ms) &&
-            !pins_->is_pinned(entry.blob)) {
+            (!pins_->is_pinned(entry.blob) || base::planted(base::Bug::kCollectPinned))) {
             due.push_back(entry.blob);
             due_bytes += bytes;
         } else {
@@ -157,7 +158,9 @@ Task<void> ServiceImpl::collect_orphans() {
 Task<Result<std::optional<shards::ShardId>>> ServiceImpl::orphan_page(
     std::optional<shards::ShardId> after) {
     const std::uint64_t grace_ms =
-        options_.orphan_grace_ms == 0 ? meta::kOrphanGraceMs : options_.orphan_grace_ms;
+        base::planted(base::Bug::kOrphanInFlight) ? 0
+        : options_.orphan_grace_ms == 0           ? meta::kOrphanGraceMs
+                                                  : options_.orphan_grace_ms;
     meta::Group& group = router_->system();
     CO_TRY_ASSIGN(const std::vector<shards::ShardInfo> listed, shards_->list(after, kOrphanPage));
     const std::optional<shards::ShardId> next =
@@ -185,7 +188,7 @@ Task<Result<std::optional<shards::ShardId>>> ServiceImpl::orphan_page(
     std::uint64_t bytes = 0;
     for (const shards::ShardInfo& shard : suspects) {
         CO_TRY_ASSIGN(const bool known, after_barrier.knows_blob(shard.id.blob));
-        if (known) continue;
+        if (known && !base::planted(base::Bug::kOrphanInFlight)) continue;
         orphans.push_back(shard.id);
         bytes += shard.bytes;
     }

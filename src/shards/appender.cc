@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 namespace hamster::shards {
 
@@ -167,7 +168,10 @@ runtime::Task<void> SmallLane::write_group() {
     const SegmentRef segment = active_;
     const runtime::Time begun = core_->world->clock.now();
     std::vector<base::Bytes> pieces{buffer.bytes()};
-    auto written = co_await segment->file->write_durable(segment->end, std::move(pieces));
+    auto writing = base::planted(base::Bug::kShardAckBeforeSync)
+                       ? segment->file->write(segment->end, std::move(pieces))
+                       : segment->file->write_durable(segment->end, std::move(pieces));
+    auto written = co_await std::move(writing);
     HAMSTER_ASSERT(active_ == segment);
     Result<void> outcome = written;
     if (written) {

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "shards/reader.h"
 #include "shards/recovery.h"
 #include "shards/store_impl.h"
@@ -98,6 +99,7 @@ runtime::Task<Result<std::unique_ptr<Writer>>> StoreImpl::create(ShardId id,
 runtime::Task<Result<void>> StoreImpl::append(std::shared_ptr<LargeWrite> write,
                                               base::Buffer slice) {
     const std::uint64_t hash = hash_payload(slice.bytes());
+    if (base::planted(base::Bug::kShardLateBuffer)) slice.data()[slice.size() / 2] = std::byte{0};
     auto done = co_await on_control(append_here(std::move(write), std::move(slice), hash));
     co_return done;
 }

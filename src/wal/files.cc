@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 namespace hamster::wal {
 namespace {
@@ -166,7 +167,8 @@ runtime::Task<Result<std::shared_ptr<LogFile>>> Files::make(std::uint64_t epoch)
         }
         file = std::move(*blank);
     }
-    const FileHeader header{epoch, world_->random.next()};
+    const bool same_seed = base::planted(base::Bug::kWalStaleRecord);
+    const FileHeader header{epoch, same_seed ? 1 : world_->random.next()};
     base::Buffer block(base::kBlock);
     block.resize(base::kBlock);
     encode_file_header(header, block.writable());

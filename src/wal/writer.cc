@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 namespace hamster::wal {
 namespace {
@@ -180,7 +181,11 @@ runtime::Task<void> Writer::write_group() {
     serialise(bytes);
     const runtime::Time start = world_->clock.now();
     std::vector<base::Bytes> pieces{buffer_.bytes()};
-    auto written = co_await log_.back()->file->write_durable(offset_, std::move(pieces));
+    auto writing = base::planted(base::Bug::kWalAckBeforeSync)
+                       ? log_.back()->file->write(offset_, std::move(pieces))
+                       : log_.back()->file->write_durable(offset_, std::move(pieces));
+    auto written = co_await std::move(writing);
+    if (base::planted(base::Bug::kWalRetrySync) && !written) written = Result<void>{};
     if (written) {
         sync_seconds_.observe_us(
             static_cast<std::uint64_t>((world_->clock.now() - start).count()));

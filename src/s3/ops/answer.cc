@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/planted.h"
 #include "meta/keyspace.h"
 #include "meta/limits.h"
 #include "s3/ops/conditions.h"
@@ -85,6 +86,11 @@ runtime::Task<S3Result<Committed>> commit(runtime::World* world, meta::Group* gr
     const base::RequestId id =
         meta::mint_request_id(group->stamp_now(), world->random.id<base::RequestId>());
     command.set_request_id(std::string(id.view()));
+    if (base::planted(base::Bug::kRetryAsNew)) {
+        proto::Command first = command;
+        first.clear_request_id();
+        (void)co_await group->propose(std::move(first));
+    }
     for (int attempt = 1;; ++attempt) {
         proto::Command copy = command;
         auto answer = co_await group->propose(std::move(copy));
