@@ -37,16 +37,28 @@ void Model::learn(VersionNumber number, const std::string& etag) {
         }
         return;
     }
-    for (const VersionFacts& version : versions_) {
-        if (version.key != copy.copied_from || version.etag != etag || !version.content) continue;
-        copy.content = version.content;
+    constexpr int kMostCopiesOfCopies = 8;
+    if (const VersionFacts* source = find_etag(copy.copied_from, etag, kMostCopiesOfCopies)) {
+        copy.content = source->content;
         copy.etag = etag;
-        copy.multipart = version.multipart;
+        copy.multipart = source->multipart;
         return;
     }
     report_->violation("I5", fmt::format("the copy {} of '{}' has ETag {}, which its source '{}' "
                                          "never had",
                                          number, copy.key, etag, copy.copied_from));
+}
+
+const VersionFacts* Model::find_etag(const std::string& key, const std::string& etag,
+                                     int depth) const {
+    for (const VersionFacts& version : versions_) {
+        if (version.key != key) continue;
+        if (version.content && version.etag == etag) return &version;
+        if (version.content || depth == 0) continue;
+        const VersionFacts* found = find_etag(version.copied_from, etag, depth - 1);
+        if (found != nullptr) return found;
+    }
+    return nullptr;
 }
 
 void Model::settle_content(VersionNumber number, Content content, std::string etag) {

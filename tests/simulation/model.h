@@ -86,6 +86,9 @@ class Model {
     // States the key can be in, as seen by nobody yet. Sorted.
     [[nodiscard]] std::set<State> possible(const std::string& key) const;
     [[nodiscard]] const std::set<std::string>& keys() const { return names_; }
+    // A version that the key may have held with that ETag, through unresolved copies too.
+    [[nodiscard]] const VersionFacts* find_etag(const std::string& key, const std::string& etag,
+                                                int depth) const;
     [[nodiscard]] std::string history(const std::string& key) const;
     // Tests of states.
     [[nodiscard]] Saw is_version(VersionNumber number) const;

@@ -30,8 +30,8 @@ node::Options draw_options(runtime::Prng& random) {
     options.shards.segment_bytes = pick(random, 1, 4) * 1024 * kKiB;
     options.shards.small_segment_bytes = pick(random, 1, 4) * 320 * kKiB;
     options.shards.reserve_bytes = 1024 * kKiB;
-    options.meta.wal_file_bytes = pick(random, 4, 16) * 16 * kKiB;
-    options.meta.flush_after_bytes = pick(random, 1, 8) * 16 * kKiB;
+    options.meta.wal_file_bytes = pick(random, 5, 24) * 4 * kKiB;
+    options.meta.flush_after_bytes = pick(random, 1, 8) * 3 * kKiB;
     options.objects.gc_grace_ms = pick(random, 100, 600);
     options.objects.reconcile_interval_ms = pick(random, 1, 10) * 40;
     options.objects.orphan_scan_interval_ms = options.objects.reconcile_interval_ms * pick(random, 1, 3);
@@ -87,12 +87,13 @@ Plan draw_plan(std::uint64_t seed) {
         for (const Fault kind : kOthers) {
             if (chance(22)) plan.kinds.push_back(kind);
         }
-        if (chance(8)) plan.kinds.push_back(Fault::kBitRot);
+        if (chance(12)) plan.kinds.push_back(Fault::kBitRot);
         if (plan.kinds.empty()) plan.kinds.push_back(Fault::kCrashAtIo);
     }
     plan.crash_in_init = chance(10);
     plan.crash_in_recovery = chance(40);
     plan.two_part_uploads = chance(3);
+    plan.max_bytes = chance(20) ? 3'000'000 : 700'000;
     plan.delete_all = chance(50);
     plan.power_cut_last = chance(50);
     plan.log_rot = chance(5);

@@ -33,6 +33,7 @@ struct Plan {
     bool crash_in_recovery = false;
     bool log_rot = false;  // damage in the middle of the log: the node refuses to start
     bool two_part_uploads = false;
+    std::uint64_t max_bytes = 0;  // of a body
     bool delete_all = false;     // at the end, so that nothing may be left
     bool power_cut_last = false;  // one more, after everything has been verified
     std::vector<std::string> keys;

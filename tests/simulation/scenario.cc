@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "plan.h"
 #include "runtime/sim/simulator.h"
+#include "shards/record.h"
 #include "runtime/sync.h"
 #include "workload.h"
 
@@ -47,6 +48,7 @@ class Scenario {
         stage_.report = &report_;
         stage_.keys = plan_.keys;
         stage_.two_part_uploads = plan_.two_part_uploads;
+        stage_.max_bytes = plan_.max_bytes;
         disk_.capacity_bytes = kCapacity;
     }
 
@@ -82,6 +84,7 @@ class Scenario {
 
     // --- faults
     void rot_segment();
+    bool misdirect_in(const std::string& path);
     bool rot_log();
     void set_disk() { machine_.set_faults(disk_); }
     // Tells the clients whether errors are to be expected.
@@ -123,6 +126,7 @@ class Scenario {
     runtime::Gate gate_;
     std::vector<std::shared_ptr<bool>> held_;  // flags that checkers set
     std::uint64_t errors_at_boot_ = 0;
+    std::int64_t most_offset_ms_ = 0;
 };
 
 void Scenario::say(const std::string& text) {
@@ -306,21 +310,52 @@ void Scenario::run_checker(Task<void> task) {
     held_.push_back(std::move(done));
 }
 
-// A slice of a long body written over its neighbour: as if the disk had missed by one.
-Task<void> misdirect(runtime::World* world, std::string path, std::uint64_t slice, bool* done) {
-    constexpr std::uint64_t kSpan = shards::kSliceBytes + base::kBlock;
-    auto opened = co_await world->disk.open(path, runtime::Disk::Mode::kReadWrite);
+// Where the slices of a segment of long bodies end: in a block whose last bytes are their header.
+struct FoundSlice {
+    std::uint64_t offset = 0;
+    std::uint32_t span = 0;
+};
+
+std::vector<FoundSlice> slices_in(std::string_view content) {
+    std::vector<FoundSlice> found;
+    for (std::size_t end = base::kBlock; end <= content.size(); end += base::kBlock) {
+        const std::string_view tail = content.substr(end - shards::kHeaderBytes, shards::kHeaderBytes);
+        const auto header = shards::decode_header(base::as_bytes(tail));
+        if (!header || header->kind != shards::Kind::kSlice) continue;
+        const std::uint32_t span = shards::large_span(header->length);
+        if (span <= end && header->offset == end - span) found.push_back({end - span, span});
+    }
+    return found;
+}
+
+// One slice written over another of its size: the disk missed. Both are whole, one is in the wrong
+// place.
+Task<void> misdirect(runtime::World* world, std::string path, std::uint64_t from, std::uint64_t to,
+                     std::uint32_t span) {
+    auto opened = co_await world->disk.open(std::move(path), runtime::Disk::Mode::kReadWrite);
     if (!opened) co_return;
     const std::unique_ptr<runtime::File> file = std::move(*opened);
-    base::Buffer buffer(kSpan);
-    buffer.resize(kSpan);
-    const std::uint64_t from = 2 * base::kBlock + slice * kSpan;
+    base::Buffer buffer(span);
+    buffer.resize(span);
     auto got = co_await file->read(from, buffer.writable());
-    auto size = file->size();
-    if (!got || *got < kSpan || !size || *size < from + 2 * kSpan) co_return;
+    if (!got || *got < span) co_return;
     std::vector<base::Bytes> pieces{buffer.bytes()};
-    auto written = co_await file->write_durable(from + kSpan, std::move(pieces));
-    *done = written.has_value();
+    (void)co_await file->write_durable(to, std::move(pieces));
+}
+
+bool Scenario::misdirect_in(const std::string& path) {
+    const auto content = machine_.durable_content(path);
+    if (!content) return false;
+    const std::vector<FoundSlice> slices = slices_in(*content);
+    for (std::size_t i = 0; i + 1 < slices.size(); ++i) {
+        for (std::size_t j = i + 1; j < slices.size(); ++j) {
+            if (slices[i].span != slices[j].span) continue;
+            (void)sim_.run_on(machine_, misdirect(&machine_.world(), path, slices[i].offset,
+                                                  slices[j].offset, slices[i].span));
+            return true;
+        }
+    }
+    return false;
 }
 
 void Scenario::rot_segment() {
@@ -331,13 +366,12 @@ void Scenario::rot_segment() {
     rotten_ = true;
     stage_.bodies_may_be_lost = true;
     if (chance(50)) {
-        bool done = false;
         for (const std::string& name : names) {
-            const std::string where = dir + "/" + name;
-            if (!name.ends_with(".large") || done || is_down_) continue;
-            (void)sim_.run_on(machine_, misdirect(&machine_.world(), where, random_.below(3), &done));
+            if (!name.ends_with(".large") || is_down_) continue;
+            if (!misdirect_in(dir + "/" + name)) continue;
+            reached("fault.misdirected-write");
+            break;
         }
-        if (done) reached("fault.misdirected-write");
         return;
     }
     const std::string path = dir + "/" + names[random_.below(names.size())];
@@ -406,6 +440,7 @@ void Scenario::inject() {
             const std::int64_t span = kSpans[random_.below(kSpans.size())];
             const auto jump = static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(span)));
             stage_.server_offset_ms += chance(60) ? jump : -jump;
+            most_offset_ms_ = std::max(most_offset_ms_, stage_.server_offset_ms);
             machine_.set_clock_offset_ms(stage_.server_offset_ms);
             return;
         }
@@ -490,7 +525,9 @@ void Scenario::check_space() {
     run_checker(checker->abort_uploads());
     if (plan_.delete_all) run_checker(checker->delete_all());
     if (report_.failed()) return;
-    stage_.server_offset_ms += static_cast<std::int64_t>(meta::kOrphanGraceMs) + 3'600'000;
+    // Cluster time never goes back: a clock that was ahead holds collection up until it is passed.
+    stage_.server_offset_ms =
+        most_offset_ms_ + static_cast<std::int64_t>(meta::kOrphanGraceMs) + 3'600'000;
     machine_.set_clock_offset_ms(stage_.server_offset_ms);
     if (!settle_reconciler() || report_.failed()) return;
     count_space();
