@@ -150,6 +150,7 @@ Task<Report> Run::run_phase(Plan* plan, Micros limit, std::string_view name) {
     const Time start = control->clock.now();
     runtime::spawn(control->executor, gate, "bench watch", watch(std::string(name), &report));
     std::vector<Task<bool>> running;
+    running.reserve(workers_.size());
     for (const auto& worker : workers_) {
         running.push_back(
             runtime::run_on(worker->world()->executor, worker->run(plan, start + limit)));
