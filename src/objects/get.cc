@@ -65,7 +65,9 @@ Task<void> read_ahead(std::shared_ptr<ReadState> state, std::uint64_t number, Sl
     auto outcome = co_await read_slice(state->service, read);
     if (state->abandoned) co_return;
     for (ReadState::Pending& pending : state->ahead) {
-        if (pending.number == number) pending.outcome.emplace(std::move(outcome));
+        if (pending.number != number) continue;
+        pending.outcome.emplace(std::move(outcome));
+        break;
     }
     state->arrived.notify_all();
 }
