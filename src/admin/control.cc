@@ -1,11 +1,10 @@
 #include "admin/control.h"
 
 #include <algorithm>
-#include <utility>
-
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <utility>
 
 #include "base/encoding.h"
 
@@ -26,19 +25,26 @@ HttpAnswer json_answer(int status, std::string body) {
 
 int status_of(Code code) {
     switch (code) {
-        case Code::kInvalid: return 400;
-        case Code::kNotFound: return 404;
+        case Code::kInvalid:
+            return 400;
+        case Code::kNotFound:
+            return 404;
         case Code::kAlreadyExists:
-        case Code::kPrecondition: return 409;
-        case Code::kNoSpace: return 507;
+        case Code::kPrecondition:
+            return 409;
+        case Code::kNoSpace:
+            return 507;
         case Code::kUnavailable:
-        case Code::kUnknownOutcome: return 503;
-        default: return 500;
+        case Code::kUnknownOutcome:
+            return 503;
+        default:
+            return 500;
     }
 }
 
 HttpAnswer error_answer(const Error& error) {
-    json::object body{{"error", std::string(base::to_string(error.code))}, {"message", error.context}};
+    json::object body{{"error", std::string(base::to_string(error.code))},
+                      {"message", error.context}};
     return json_answer(status_of(error.code), json::serialize(body));
 }
 
@@ -69,11 +75,12 @@ std::string to_json(const std::vector<UserRow>& rows) {
     for (const UserRow& row : rows) {
         json::array keys;
         for (const std::string& id : row.access_key_ids) keys.emplace_back(id);
-        users.push_back(json::object{{"name", row.user.name()},
-                                     {"user_id", base::hex_encode(base::as_bytes(row.user.user_id()))},
-                                     {"disabled", row.user.disabled()},
-                                     {"created", base::iso8601(row.user.created_ms())},
-                                     {"access_key_ids", std::move(keys)}});
+        users.push_back(
+            json::object{{"name", row.user.name()},
+                         {"user_id", base::hex_encode(base::as_bytes(row.user.user_id()))},
+                         {"disabled", row.user.disabled()},
+                         {"created", base::iso8601(row.user.created_ms())},
+                         {"access_key_ids", std::move(keys)}});
     }
     return json::serialize(json::object{{"users", std::move(users)}});
 }
@@ -98,8 +105,9 @@ Result<std::string> string_field(const std::string& body, std::string_view field
     return std::string(text.data(), text.size());
 }
 
-constexpr std::string_view kChanges[] = {"/v1/users/create", "/v1/users/disable", "/v1/users/enable",
-                                         "/v1/users/delete", "/v1/keys/create",   "/v1/keys/revoke"};
+constexpr std::string_view kChanges[] = {"/v1/users/create", "/v1/users/disable",
+                                         "/v1/users/enable", "/v1/users/delete",
+                                         "/v1/keys/create",  "/v1/keys/revoke"};
 constexpr std::string_view kReads[] = {"/v1/status", "/v1/users"};
 
 }  // namespace
@@ -140,15 +148,17 @@ Task<Result<std::string>> Control::perform(HttpRequest request) {
 Task<Result<std::string>> Control::change(std::string path, std::string name) {
     Identities& identities = subject_->identities();
     if (path == "/v1/users/create" || path == "/v1/keys/create") {
-        auto task = path == "/v1/users/create" ? identities.create_user(name) : identities.create_key(name);
+        auto task =
+            path == "/v1/users/create" ? identities.create_user(name) : identities.create_key(name);
         auto made = co_await std::move(task);
         CO_TRY_ASSIGN(const KeyPair pair, made);
         co_return to_json(name, pair);
     }
-    runtime::Task<Result<void>> task = path == "/v1/users/disable" ? identities.set_disabled(name, true)
-                                       : path == "/v1/users/enable" ? identities.set_disabled(name, false)
-                                       : path == "/v1/users/delete" ? identities.delete_user(name)
-                                                                    : identities.revoke_key(name);
+    runtime::Task<Result<void>> task =
+        path == "/v1/users/disable"  ? identities.set_disabled(name, true)
+        : path == "/v1/users/enable" ? identities.set_disabled(name, false)
+        : path == "/v1/users/delete" ? identities.delete_user(name)
+                                     : identities.revoke_key(name);
     auto done = co_await std::move(task);
     CO_TRY(done);
     co_return std::string("{}");

@@ -39,17 +39,18 @@ HttpAnswer text(int status, std::string body) {
     return answer;
 }
 
-std::int64_t as_gauge(std::uint64_t value) {
-    return static_cast<std::int64_t>(value);
-}
+std::int64_t as_gauge(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
 
 std::string_view to_string(State state) {
     switch (state) {
-        case State::kStarting: return "starting";
-        case State::kServing: return "serving";
-        case State::kDraining: return "draining";
+        case State::kStarting:
+            return "starting";
+        case State::kServing:
+            return "serving";
+        case State::kDraining:
+            return "draining";
     }
     return "unknown";
 }
@@ -58,8 +59,8 @@ Endpoints::Endpoints(Subject* subject)
     : subject_(subject), gauges_(std::make_shared<Gauges>(subject->metrics())) {}
 
 Task<HttpAnswer> Endpoints::handle(HttpRequest request) {
-    const bool is_known = request.path == "/metrics" || request.path == "/healthz" ||
-                          request.path == "/readyz";
+    const bool is_known =
+        request.path == "/metrics" || request.path == "/healthz" || request.path == "/readyz";
     if (!is_known) co_return text(404, "there are /metrics, /healthz and /readyz");
     if (request.method != "GET" && request.method != "HEAD") {
         HttpAnswer answer = text(405, "GET only");

@@ -1,9 +1,9 @@
 #include "admin/http_server.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
-
-#include <fmt/format.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -22,18 +22,30 @@ constexpr int kDrainSteps = 100;
 
 std::string_view reason(int status) {
     switch (status) {
-        case 200: return "OK";
-        case 400: return "Bad Request";
-        case 404: return "Not Found";
-        case 405: return "Method Not Allowed";
-        case 408: return "Request Timeout";
-        case 409: return "Conflict";
-        case 413: return "Content Too Large";
-        case 431: return "Request Header Fields Too Large";
-        case 500: return "Internal Server Error";
-        case 503: return "Service Unavailable";
-        case 507: return "Insufficient Storage";
-        default: return "Unknown";
+        case 200:
+            return "OK";
+        case 400:
+            return "Bad Request";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 408:
+            return "Request Timeout";
+        case 409:
+            return "Conflict";
+        case 413:
+            return "Content Too Large";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 500:
+            return "Internal Server Error";
+        case 503:
+            return "Service Unavailable";
+        case 507:
+            return "Insufficient Storage";
+        default:
+            return "Unknown";
     }
 }
 
@@ -49,8 +61,8 @@ Task<Result<bool>> read_more(runtime::Stream* stream, std::string* buffer) {
     constexpr std::size_t kReadBytes = 8192;
     const std::size_t before = buffer->size();
     buffer->resize(before + kReadBytes);
-    auto got = co_await stream->read_some(base::MutableBytes(
-        reinterpret_cast<std::byte*>(buffer->data() + before), kReadBytes));
+    auto got = co_await stream->read_some(
+        base::MutableBytes(reinterpret_cast<std::byte*>(buffer->data() + before), kReadBytes));
     buffer->resize(before + (got ? *got : 0));
     CO_TRY(got);
     co_return *got > 0;

@@ -1,10 +1,10 @@
 #include "admin/identities.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "crypto/seal.h"
 
@@ -39,10 +39,26 @@ std::string random_text(crypto::KeySource* keys, std::string_view alphabet, std:
 
 // Pairs printed in manuals and shipped as defaults; either half is enough to be guessed.
 constexpr std::string_view kWellKnown[] = {
-    "minioadmin",     "minio123",    "rustfsadmin", "admin",      "administrator",
-    "password",       "password123", "changeme",    "changeit",   "secret",
-    "secretkey",      "accesskey",   "access-key",  "secret-key", "12345678",
-    "123456789",      "1234567890",  "adminadmin",  "testtest",   "AKIAIOSFODNN7EXAMPLE",
+    "minioadmin",
+    "minio123",
+    "rustfsadmin",
+    "admin",
+    "administrator",
+    "password",
+    "password123",
+    "changeme",
+    "changeit",
+    "secret",
+    "secretkey",
+    "accesskey",
+    "access-key",
+    "secret-key",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "adminadmin",
+    "testtest",
+    "AKIAIOSFODNN7EXAMPLE",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
 };
 
@@ -60,14 +76,18 @@ std::unexpected<Error> bad_root(std::string_view why) {
 
 Result<void> to_result(const proto::Answer& answer) {
     switch (answer.status()) {
-        case proto::Answer::OK: return {};
-        case proto::Answer::USER_EXISTS: return fail(Code::kAlreadyExists, "the user exists already");
-        case proto::Answer::NO_SUCH_USER: return fail(Code::kNotFound, "there is no such user");
+        case proto::Answer::OK:
+            return {};
+        case proto::Answer::USER_EXISTS:
+            return fail(Code::kAlreadyExists, "the user exists already");
+        case proto::Answer::NO_SUCH_USER:
+            return fail(Code::kNotFound, "there is no such user");
         case proto::Answer::NO_SUCH_CREDENTIAL:
             return fail(Code::kNotFound, "there is no such access key");
         case proto::Answer::USER_OWNS_BUCKETS:
             return fail(Code::kPrecondition, answer.detail() + ": delete it first");
-        default: return fail(Code::kInvalid, "the change was refused: " + answer.detail());
+        default:
+            return fail(Code::kInvalid, "the change was refused: " + answer.detail());
     }
 }
 
@@ -84,10 +104,11 @@ Result<void> check_user_name(std::string_view name) {
                          !name.starts_with('-') &&
                          name.find_first_not_of(kAllowed) == std::string_view::npos;
     if (is_good) return {};
-    return fail(Code::kInvalid,
-                fmt::format("a user name has 1 to {} letters, digits and . _ @ + - (not first), and is "
-                            "not `root`",
-                            kMaxNameChars));
+    return fail(
+        Code::kInvalid,
+        fmt::format("a user name has 1 to {} letters, digits and . _ @ + - (not first), and is "
+                    "not `root`",
+                    kMaxNameChars));
 }
 
 Result<void> check_root_credential(std::string_view access_key_id,
@@ -153,9 +174,8 @@ Task<Result<KeyPair>> Identities::create_key_for(proto::User user) {
     credential->set_access_key_id(pair.access_key_id);
     credential->set_user_id(user.user_id());
     const std::string context = seal_context(pair.access_key_id, user.user_id());
-    credential->set_sealed_secret(crypto::seal(keys_, cluster_secret_,
-                                               base::as_bytes(pair.secret_access_key),
-                                               base::as_bytes(context)));
+    credential->set_sealed_secret(crypto::seal(
+        keys_, cluster_secret_, base::as_bytes(pair.secret_access_key), base::as_bytes(context)));
     auto put = co_await propose(std::move(command));
     CO_TRY(put);
     co_return pair;
@@ -171,7 +191,8 @@ Task<Result<std::vector<UserRow>>> Identities::users() {
         if (!id) co_return fail(Code::kCorrupt, "a user row holds a malformed id");
         CO_TRY_ASSIGN(const auto credentials, view.credentials_of(*id));
         UserRow row{std::move(user), {}};
-        for (const auto& credential : credentials) row.access_key_ids.push_back(credential.access_key_id());
+        for (const auto& credential : credentials)
+            row.access_key_ids.push_back(credential.access_key_id());
         rows.push_back(std::move(row));
     }
     std::ranges::sort(rows, {}, [](const UserRow& row) { return row.user.name(); });

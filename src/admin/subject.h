@@ -25,8 +25,8 @@ struct Report {
     std::uint64_t buckets = 0;
     std::uint64_t objects = 0;
     std::uint64_t object_bytes = 0;
-    std::uint64_t stored_bytes = 0;   // live in the shard store
-    std::uint64_t disk_bytes = 0;     // allocated by its segments
+    std::uint64_t stored_bytes = 0;  // live in the shard store
+    std::uint64_t disk_bytes = 0;    // allocated by its segments
     std::uint64_t disk_free_bytes = 0;
     std::uint64_t disk_total_bytes = 0;
     bool full = false;

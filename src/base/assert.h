@@ -27,11 +27,11 @@ std::string format_values(std::string_view names, const Values&... values) {
 }  // namespace hamster::base
 
 // HAMSTER_ASSERT(condition, values...): the values must be formattable by fmt.
-#define HAMSTER_ASSERT(condition, ...)                                                       \
-    do {                                                                                     \
-        if (!(condition)) [[unlikely]] {                                                     \
-            ::hamster::base::assertion_failed(                                               \
-                #condition, __FILE__, __LINE__,                                              \
-                ::hamster::base::format_values(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__));    \
-        }                                                                                    \
+#define HAMSTER_ASSERT(condition, ...)                                                    \
+    do {                                                                                  \
+        if (!(condition)) [[unlikely]] {                                                  \
+            ::hamster::base::assertion_failed(                                            \
+                #condition, __FILE__, __LINE__,                                           \
+                ::hamster::base::format_values(#__VA_ARGS__ __VA_OPT__(, ) __VA_ARGS__)); \
+        }                                                                                 \
     } while (false)

@@ -28,7 +28,8 @@ std::string format_log_line(LogFormat format, std::uint64_t unix_ms, LogLevel le
                             std::string_view room, std::string_view message);
 
 template <class... Args>
-void log(LogLevel level, std::string_view room, fmt::format_string<Args...> format, Args&&... args) {
+void log(LogLevel level, std::string_view room, fmt::format_string<Args...> format,
+         Args&&... args) {
     if (log_enabled(level)) {
         log_line(level, room, fmt::format(format, std::forward<Args>(args)...));
     }
@@ -36,7 +37,8 @@ void log(LogLevel level, std::string_view room, fmt::format_string<Args...> form
 
 }  // namespace hamster::base
 
-#define HAMSTER_LOG_(level, room, ...) ::hamster::base::log(::hamster::base::LogLevel::level, room, __VA_ARGS__)
+#define HAMSTER_LOG_(level, room, ...) \
+    ::hamster::base::log(::hamster::base::LogLevel::level, room, __VA_ARGS__)
 #define LOG_DEBUG(room, ...) HAMSTER_LOG_(kDebug, room, __VA_ARGS__)
 #define LOG_INFO(room, ...) HAMSTER_LOG_(kInfo, room, __VA_ARGS__)
 #define LOG_WARN(room, ...) HAMSTER_LOG_(kWarn, room, __VA_ARGS__)

@@ -60,12 +60,14 @@ using base::Result;
 
 #define HAMSTER_CONCAT_(a, b) a##b
 #define HAMSTER_CONCAT(a, b) HAMSTER_CONCAT_(a, b)
-#define HAMSTER_TRY_(result, expr, ret)                                    \
-    auto&& result = (expr);                                                \
-    if (!result) [[unlikely]] ret std::unexpected(std::move(result).error())
-#define HAMSTER_TRY_ASSIGN_(result, lhs, expr, ret)                        \
-    auto&& result = (expr);                                                \
-    if (!result) [[unlikely]] ret std::unexpected(std::move(result).error()); \
+#define HAMSTER_TRY_(result, expr, ret) \
+    auto&& result = (expr);             \
+    if (!result) [[unlikely]]           \
+    ret std::unexpected(std::move(result).error())
+#define HAMSTER_TRY_ASSIGN_(result, lhs, expr, ret)     \
+    auto&& result = (expr);                             \
+    if (!result) [[unlikely]]                           \
+        ret std::unexpected(std::move(result).error()); \
     lhs = std::move(*result)
 
 // TRY(expr): return its error, if it is one. TRY_ASSIGN(auto x, expr): or bind its value.
@@ -73,6 +75,7 @@ using base::Result;
 // Result to a name first.
 #define TRY(expr) HAMSTER_TRY_(HAMSTER_CONCAT(try_, __COUNTER__), expr, return)
 #define CO_TRY(expr) HAMSTER_TRY_(HAMSTER_CONCAT(try_, __COUNTER__), expr, co_return)
-#define TRY_ASSIGN(lhs, expr) HAMSTER_TRY_ASSIGN_(HAMSTER_CONCAT(try_, __COUNTER__), lhs, expr, return)
+#define TRY_ASSIGN(lhs, expr) \
+    HAMSTER_TRY_ASSIGN_(HAMSTER_CONCAT(try_, __COUNTER__), lhs, expr, return)
 #define CO_TRY_ASSIGN(lhs, expr) \
     HAMSTER_TRY_ASSIGN_(HAMSTER_CONCAT(try_, __COUNTER__), lhs, expr, co_return)

@@ -105,14 +105,16 @@ Result<Match> find_verb(std::span<const Verb> verbs, std::span<const std::string
     for (const Verb& verb : verbs) {
         if (verb.path == both && words.size() > 1) return Match{&verb, 2};
         if (verb.path == first) return Match{&verb, 1};
-        if (verb.path.starts_with(first + " ")) seconds.push_back(verb.path.substr(first.size() + 1));
+        if (verb.path.starts_with(first + " "))
+            seconds.push_back(verb.path.substr(first.size() + 1));
     }
     if (!seconds.empty()) {
         std::string list;
         for (const std::string_view second : seconds) list += fmt::format(" {}", second);
         const std::string guess =
             words.size() > 1 ? did_you_mean(words[1], seconds, "") : std::string();
-        return fail(Code::kInvalid, fmt::format("`hamster {}` takes one of:{}{}", first, list, guess));
+        return fail(Code::kInvalid,
+                    fmt::format("`hamster {}` takes one of:{}{}", first, list, guess));
     }
     std::vector<std::string_view> firsts;
     for (const Verb& verb : verbs) firsts.push_back(split_words(verb.path)[0]);
@@ -145,12 +147,14 @@ Result<Args> parse(const Verb& verb, std::span<const std::string> words) {
         std::string value;
         if (equals != std::string_view::npos) {
             if (flag->value.empty()) {
-                return fail(Code::kInvalid, fmt::format("-{} is a switch and takes no value", name));
+                return fail(Code::kInvalid,
+                            fmt::format("-{} is a switch and takes no value", name));
             }
             value = bare.substr(equals + 1);
         } else if (!flag->value.empty()) {
             if (i + 1 == words.size()) {
-                return fail(Code::kInvalid, fmt::format("-{} needs a value: -{} {}", name, name, flag->value));
+                return fail(Code::kInvalid,
+                            fmt::format("-{} needs a value: -{} {}", name, name, flag->value));
             }
             value = words[++i];
         }
@@ -161,7 +165,8 @@ Result<Args> parse(const Verb& verb, std::span<const std::string> words) {
     }
     for (const Flag& flag : verb.flags) {
         if (flag.required && !args.given_.contains(flag.name)) {
-            return fail(Code::kInvalid, fmt::format("-{} is missing: say -{} {}", flag.name, flag.name, flag.value));
+            return fail(Code::kInvalid, fmt::format("-{} is missing: say -{} {}", flag.name,
+                                                    flag.name, flag.value));
         }
     }
     const std::vector<std::string_view> wanted = split_words(verb.operands);
@@ -169,7 +174,8 @@ Result<Args> parse(const Verb& verb, std::span<const std::string> words) {
         return fail(Code::kInvalid, fmt::format("{} is missing", wanted[args.operands_.size()]));
     }
     if (args.operands_.size() > wanted.size()) {
-        return fail(Code::kInvalid, fmt::format("`{}` is one word too many", args.operands_[wanted.size()]));
+        return fail(Code::kInvalid,
+                    fmt::format("`{}` is one word too many", args.operands_[wanted.size()]));
     }
     return args;
 }

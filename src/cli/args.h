@@ -15,8 +15,8 @@
 namespace hamster::cli {
 
 struct Flag {
-    std::string_view name;      // without dashes
-    std::string_view value;     // placeholder in the help; empty: a switch without a value
+    std::string_view name;   // without dashes
+    std::string_view value;  // placeholder in the help; empty: a switch without a value
     std::string_view help;
     std::string_view fallback;  // used when not given; empty: none
     bool required = false;

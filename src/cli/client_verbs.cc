@@ -1,9 +1,9 @@
 // status, user and key: the verbs that ask the running node.
-#include <ostream>
-#include <utility>
+#include <fmt/format.h>
 
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
+#include <ostream>
+#include <utility>
 
 #include "cli/control_client.h"
 #include "cli/verbs.h"
@@ -77,16 +77,19 @@ void show_status(const json::object& s, Console& console) {
     };
     line("node", fmt::format("{} ({})", text_of(s, "node"), text_of(s, "node_id")));
     line("cluster", text_of(s, "cluster_id"));
-    line("state", fmt::format("{}{}, up {}, version {}", text_of(s, "state"),
-                              is_full ? ", FULL: writes answer 507" : "",
-                              duration_text(number_of(s, "uptime_seconds")), text_of(s, "version")));
+    line("state",
+         fmt::format("{}{}, up {}, version {}", text_of(s, "state"),
+                     is_full ? ", FULL: writes answer 507" : "",
+                     duration_text(number_of(s, "uptime_seconds")), text_of(s, "version")));
     line("holds", fmt::format("{} objects in {} buckets, {}", number_of(s, "objects"),
                               number_of(s, "buckets"), bytes_text(number_of(s, "object_bytes"))));
-    line("disk", fmt::format("{} free of {}, {} in segments", bytes_text(number_of(s, "disk_free_bytes")),
-                             bytes_text(number_of(s, "disk_total_bytes")),
-                             bytes_text(number_of(s, "disk_bytes"))));
-    line("garbage", fmt::format("{} blobs, {}, waiting to be collected", number_of(s, "garbage_blobs"),
-                                bytes_text(number_of(s, "garbage_bytes"))));
+    line("disk",
+         fmt::format("{} free of {}, {} in segments", bytes_text(number_of(s, "disk_free_bytes")),
+                     bytes_text(number_of(s, "disk_total_bytes")),
+                     bytes_text(number_of(s, "disk_bytes"))));
+    line("garbage",
+         fmt::format("{} blobs, {}, waiting to be collected", number_of(s, "garbage_blobs"),
+                     bytes_text(number_of(s, "garbage_bytes"))));
     if (number_of(s, "corrupt_slices") > 0) {
         line("DAMAGE", fmt::format("{} corrupt slices found since the start: see the log",
                                    number_of(s, "corrupt_slices")));
@@ -124,9 +127,7 @@ void show_users(const json::object& answer, Console& console) {
     }
 }
 
-void show_done(const json::object&, Console& console) {
-    console.out << "Done.\n";
-}
+void show_done(const json::object&, Console& console) { console.out << "Done.\n"; }
 
 }  // namespace
 

@@ -1,13 +1,13 @@
 #include "cli/control_client.h"
 
-#include <filesystem>
-#include <memory>
+#include <fmt/format.h>
 #include <unistd.h>
-#include <optional>
-#include <utility>
 
 #include <boost/json/parse.hpp>
-#include <fmt/format.h>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "base/encoding.h"
 #include "node/data_dir.h"
@@ -32,7 +32,8 @@ struct RawAnswer {
 Result<RawAnswer> split_answer(const std::string& text) {
     const std::size_t head_end = text.find("\r\n\r\n");
     const std::size_t space = text.find(' ');
-    if (!text.starts_with("HTTP/1.1 ") || head_end == std::string::npos || space + 4 > text.size()) {
+    if (!text.starts_with("HTTP/1.1 ") || head_end == std::string::npos ||
+        space + 4 > text.size()) {
         return fail(Code::kClosed, "the node closed the connection without an answer");
     }
     const auto status = base::parse_u64(std::string_view(text).substr(space + 1, 3));
@@ -40,7 +41,8 @@ Result<RawAnswer> split_answer(const std::string& text) {
     return RawAnswer{static_cast<int>(*status), text.substr(head_end + 4)};
 }
 
-Task<Result<std::string>> exchange(runtime::World* world, std::string address, std::string request) {
+Task<Result<std::string>> exchange(runtime::World* world, std::string address,
+                                   std::string request) {
     const runtime::Time deadline = world->clock.now() + kCallDeadline;
     auto connected = co_await world->network.connect(std::move(address), deadline);
     if (!connected) {
@@ -95,9 +97,10 @@ Result<json::value> call_node(const std::string& data_dir, const std::string& me
     if (!outcome) return fail(Code::kUnavailable, "interrupted");
     if (!*outcome) {
         if (outcome->error().code != Code::kUnavailable) return std::unexpected(outcome->error());
-        return fail(Code::kUnavailable,
-                    fmt::format("no node is running on {0}: start it with `hamster serve -data-dir {0}`",
-                                data_dir));
+        return fail(
+            Code::kUnavailable,
+            fmt::format("no node is running on {0}: start it with `hamster serve -data-dir {0}`",
+                        data_dir));
     }
     TRY_ASSIGN(const RawAnswer answer, split_answer(**outcome));
     boost::system::error_code error;

@@ -1,9 +1,8 @@
 // Speaks with the running node over the control socket of its data directory.
 #pragma once
 
-#include <string>
-
 #include <boost/json/value.hpp>
+#include <string>
 
 #include "base/result.h"
 #include "cli/console.h"

@@ -1,10 +1,10 @@
 #include "cli/help.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "cli/console.h"
 
@@ -56,14 +56,16 @@ std::string bash(std::span<const Verb> verbs) {
         "    case ${COMP_WORDS[1]}:$COMP_CWORD in\n";
     text += fmt::format("        *:1) words='{}' ;;\n", join(first_words(verbs)));
     for (const auto& [first, seconds] : tree(verbs)) {
-        if (!seconds.empty()) text += fmt::format("        {}:2) words='{}' ;;\n", first, join(seconds));
+        if (!seconds.empty())
+            text += fmt::format("        {}:2) words='{}' ;;\n", first, join(seconds));
     }
     text += "        *) case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n";
     for (const Verb& verb : verbs) {
         const bool has_second = verb.path.find(' ') != std::string_view::npos;
-        text += fmt::format("            {}) words='{}' ;;\n",
-                            has_second ? fmt::format("'{}'", verb.path) : fmt::format("'{} '*", verb.path),
-                            join(dashed(verb)));
+        text += fmt::format(
+            "            {}) words='{}' ;;\n",
+            has_second ? fmt::format("'{}'", verb.path) : fmt::format("'{} '*", verb.path),
+            join(dashed(verb)));
     }
     text +=
         "        esac ;;\n"
@@ -88,8 +90,9 @@ std::string fish(std::span<const Verb> verbs) {
     for (const Verb& verb : verbs) {
         const std::string first(verb.path.substr(0, verb.path.find(' ')));
         for (const Flag& flag : verb.flags) {
-            text += fmt::format("complete -c hamster -n '__fish_seen_subcommand_from {}' -o {} -d '{}'{}\n",
-                                first, flag.name, flag.help, flag.value.empty() ? "" : " -r -F");
+            text += fmt::format(
+                "complete -c hamster -n '__fish_seen_subcommand_from {}' -o {} -d '{}'{}\n", first,
+                flag.name, flag.help, flag.value.empty() ? "" : " -r -F");
         }
     }
     return text;

@@ -1,9 +1,9 @@
 #include "cli/run.h"
 
+#include <fmt/format.h>
+
 #include <ostream>
 #include <span>
-
-#include <fmt/format.h>
 
 #include "cli/help.h"
 #include "cli/verbs.h"
@@ -69,7 +69,8 @@ int run(const std::vector<std::string>& words, Console& console) {
     }
     const auto args = parse(*match->verb, rest);
     if (!args) {
-        return usage_error(console, args.error(), fmt::format("hamster help {}", match->verb->path));
+        return usage_error(console, args.error(),
+                           fmt::format("hamster help {}", match->verb->path));
     }
     return match->verb->run(*args, console);
 }

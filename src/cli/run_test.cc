@@ -10,9 +10,7 @@
 namespace hamster::cli {
 namespace {
 
-const char* no_environment(const char*) {
-    return nullptr;
-}
+const char* no_environment(const char*) { return nullptr; }
 
 struct Outcome {
     int code;
@@ -42,7 +40,8 @@ TEST(Run, HelpNamesEveryVerbAndEveryFlag) {
             const Outcome help = type(words);
             EXPECT_EQ(help.code, kExitOk) << verb.path;
             for (const Flag& flag : verb.flags) {
-                EXPECT_NE(help.out.find("-" + std::string(flag.name)), std::string::npos) << verb.path;
+                EXPECT_NE(help.out.find("-" + std::string(flag.name)), std::string::npos)
+                    << verb.path;
             }
         }
     }

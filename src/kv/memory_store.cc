@@ -91,9 +91,7 @@ class MemoryIterator final : public Iterator {
   public:
     explicit MemoryIterator(Tree tree) : tree_(std::move(tree)) {}
     void seek(std::string_view key) override { at_ = find_at_least(tree_.get(), key); }
-    void seek_for_prev(std::string_view key) override {
-        at_ = find_below(tree_.get(), key, true);
-    }
+    void seek_for_prev(std::string_view key) override { at_ = find_below(tree_.get(), key, true); }
     void next() override {
         HAMSTER_ASSERT(at_ != nullptr);
         at_ = find_at_least(tree_.get(), at_->key + '\0');

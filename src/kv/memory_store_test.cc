@@ -16,7 +16,7 @@ using runtime::sim::Simulator;
 TEST(MemoryStore, GoldenFile) {
     Tree tree = tree_put(tree_put(nullptr, "key", "value"), "a", "");
     const std::string bytes = encode_tree(tree);
-    EXPECT_EQ(base::hex_encode(base::as_bytes(bytes)), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(bytes)),
               "48414d4b56000001000000000000000200000001610000000000000003"
               "6b65790000000576616c7565dd913c8311bcf470");
 }

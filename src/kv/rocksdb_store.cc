@@ -1,11 +1,5 @@
 #include "kv/rocksdb_store.h"
 
-#include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
-#include <utility>
-
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
@@ -14,18 +8,24 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
 #include "base/assert.h"
 #include "base/log.h"
 
 namespace hamster::kv {
 namespace {
 
-constexpr int kMaxOpenFiles = 512;                    // table files kept open
-constexpr int kBackgroundJobs = 2;                    // flushes and compactions at once
-constexpr int kMaxWriteBuffers = 3;                   // memtables: one filling, two being flushed
-constexpr std::size_t kTableBlockBytes = 8 << 10;     // fewer index entries than with 4 KiB
-constexpr double kBloomBits = 10;                     // per key: about 1 % false positives
-constexpr std::size_t kInfoLogBytes = 1 << 20;        // RocksDB's own log: two files of this
+constexpr int kMaxOpenFiles = 512;                 // table files kept open
+constexpr int kBackgroundJobs = 2;                 // flushes and compactions at once
+constexpr int kMaxWriteBuffers = 3;                // memtables: one filling, two being flushed
+constexpr std::size_t kTableBlockBytes = 8 << 10;  // fewer index entries than with 4 KiB
+constexpr double kBloomBits = 10;                  // per key: about 1 % false positives
+constexpr std::size_t kInfoLogBytes = 1 << 20;     // RocksDB's own log: two files of this
 constexpr runtime::Micros kResumeEvery = std::chrono::seconds(1);
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
@@ -80,8 +80,8 @@ class HealthListener final : public rocksdb::EventListener {
             *status = rocksdb::Status(*status, Severity::kHardError);
         }
     }
-    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/,
-                              rocksdb::Status status, bool* automatic) override {
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/, rocksdb::Status status,
+                              bool* automatic) override {
         status.PermitUncheckedError();
         *automatic = false;
     }

@@ -2,14 +2,13 @@
 #include "kv/rocksdb_store.h"
 
 #include <gtest/gtest.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
 #include <fstream>
-
-#include <rocksdb/env.h>
-#include <rocksdb/file_system.h>
 
 #include "base/assert.h"
 #include "runtime/sim/simulator.h"

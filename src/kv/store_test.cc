@@ -42,9 +42,7 @@ class MemoryHome final : public Home {
   public:
     MemoryHome() : machine_(sim_.machine("m")) { machine_.boot(); }
     ~MemoryHome() override { end(); }
-    void open() override {
-        EXPECT_TRUE(sim_.run_on(machine_, open_task(this)));
-    }
+    void open() override { EXPECT_TRUE(sim_.run_on(machine_, open_task(this))); }
     void crash() override {
         end();
         machine_.boot();
@@ -136,9 +134,8 @@ class StoreTest : public testing::TestWithParam<bool> {
     std::unique_ptr<Home> home_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Kv, StoreTest, testing::Bool(), [](const auto& info) {
-    return info.param ? "RocksDb" : "Memory";
-});
+INSTANTIATE_TEST_SUITE_P(Kv, StoreTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "RocksDb" : "Memory"; });
 
 TEST_P(StoreTest, PutGetErase) {
     put("a", "1");

@@ -1,12 +1,12 @@
 #include "node/data_dir.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "base/encoding.h"
 #include "base/hash.h"
@@ -97,9 +97,9 @@ Error not_a_node(const std::vector<std::string>& names) {
 }  // namespace
 
 std::string format_identity(const Identity& identity) {
-    const std::string text = fmt::format("{}\nformat: {}\ncluster: {}\nnode: {}\ncreated: {}\n", kTitle,
-                                         kFormat, identity.cluster.hex(), identity.node.hex(),
-                                         base::iso8601(identity.created_ms));
+    const std::string text = fmt::format("{}\nformat: {}\ncluster: {}\nnode: {}\ncreated: {}\n",
+                                         kTitle, kFormat, identity.cluster.hex(),
+                                         identity.node.hex(), base::iso8601(identity.created_ms));
     return text + fmt::format("checksum: {}\n", checksum_of(text));
 }
 
@@ -114,10 +114,11 @@ Result<Identity> parse_identity(std::string_view text) {
     const auto format = base::parse_u64(line_value(covered, "format").value_or(""));
     if (!format || *format == 0) return std::unexpected(damaged("no format version"));
     if (*format > kFormat) {
-        return fail(Code::kUnsupported,
-                    fmt::format("this data directory has format {}, written by a newer hamster; this "
-                                "one reads up to {}: use the newer binary",
-                                *format, kFormat));
+        return fail(
+            Code::kUnsupported,
+            fmt::format("this data directory has format {}, written by a newer hamster; this "
+                        "one reads up to {}: use the newer binary",
+                        *format, kFormat));
     }
     const auto cluster = base::ClusterId::from_hex(line_value(covered, "cluster").value_or(""));
     const auto node = base::NodeId::from_hex(line_value(covered, "node").value_or(""));
@@ -133,7 +134,8 @@ Task<Result<Identity>> claim_data_dir(runtime::Disk* disk) {
     if (!holds(names, kFormatFile)) co_return std::unexpected(not_a_node(names));
     CO_TRY(take_lock(disk));
     auto text = co_await runtime::read_file(disk, std::string(kFormatFile), kMaxFormatBytes);
-    if (!text && text.error().code == Code::kTooLarge) co_return std::unexpected(damaged("too long"));
+    if (!text && text.error().code == Code::kTooLarge)
+        co_return std::unexpected(damaged("too long"));
     CO_TRY_ASSIGN(const std::string content, text);
     CO_TRY_ASSIGN(const Identity identity, parse_identity(content));
     for (const std::string_view needed : {kSecretFile, kMetaDir, kShardsDir}) {
@@ -158,10 +160,11 @@ Task<Result<Identity>> begin_init(runtime::World* world) {
     }
     for (const std::string& name : names) {
         if (is_nothing(name) || (is_ours(name) && holds(names, kFoundingFile))) continue;
-        co_return fail(Code::kAlreadyExists,
-                       fmt::format("the directory is not empty (it holds {}): choose an empty or new "
-                                   "one; nothing has been changed",
-                                   name));
+        co_return fail(
+            Code::kAlreadyExists,
+            fmt::format("the directory is not empty (it holds {}): choose an empty or new "
+                        "one; nothing has been changed",
+                        name));
     }
     auto made = co_await disk->make_dir("");
     CO_TRY(made);

@@ -25,11 +25,12 @@ Identity golden_identity() {
 
 TEST(Format, IdentitySurvivesARoundTrip) {
     const std::string text = format_identity(golden_identity());
-    EXPECT_TRUE(text.starts_with("hamster data directory\nformat: 1\n"
-                                 "cluster: 000102030405060708090a0b0c0d0e0f\n"
-                                 "node: 101112131415161718191a1b1c1d1e1f\n"
-                                 "created: 2026-11-22T14:43:50.123Z\n"
-                                 "checksum: "));
+    EXPECT_TRUE(
+        text.starts_with("hamster data directory\nformat: 1\n"
+                         "cluster: 000102030405060708090a0b0c0d0e0f\n"
+                         "node: 101112131415161718191a1b1c1d1e1f\n"
+                         "created: 2026-11-22T14:43:50.123Z\n"
+                         "checksum: "));
     const auto parsed = parse_identity(text);
     ASSERT_TRUE(parsed.has_value());
     EXPECT_EQ(*parsed, golden_identity());

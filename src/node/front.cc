@@ -27,9 +27,7 @@ Task<Result<void>> Front::open_here(std::string address, runtime::TlsServer* tls
     co_return Result<void>{};
 }
 
-Task<void> Front::serve() {
-    (void)co_await runtime::run_on(world_->executor, serve_here());
-}
+Task<void> Front::serve() { (void)co_await runtime::run_on(world_->executor, serve_here()); }
 
 Task<bool> Front::serve_here() {
     server_.start(std::move(listener_));

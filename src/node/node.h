@@ -22,7 +22,7 @@
 namespace hamster::node {
 
 struct Options {
-    std::string name;             // shown in status; empty: the start of the node id
+    std::string name;  // shown in status; empty: the start of the node id
     std::string s3_address = "127.0.0.1:9000";
     std::string admin_address;    // empty: no admin endpoint
     std::string control_address;  // unix:/path; empty: no control API

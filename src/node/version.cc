@@ -6,8 +6,6 @@
 
 namespace hamster::node {
 
-std::string_view version() {
-    return HAMSTER_VERSION;
-}
+std::string_view version() { return HAMSTER_VERSION; }
 
 }  // namespace hamster::node

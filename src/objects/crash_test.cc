@@ -57,9 +57,7 @@ Task<void> check(SimNode* node, Story* story, int* objects) {
     co_await node->world->clock.sleep(Micros(static_cast<std::int64_t>(3 * kGraceMs * 1000)));
 }
 
-Task<void> open_node(SimNode* node, bool* opened) {
-    *opened = co_await node->open();
-}
+Task<void> open_node(SimNode* node, bool* opened) { *opened = co_await node->open(); }
 
 // True once the crash point lies behind the end of the story.
 bool crash_at(std::uint64_t seed, std::uint64_t boundary, std::uint64_t size) {
@@ -97,12 +95,8 @@ void crash_everywhere(std::uint64_t size) {
     }
 }
 
-TEST(Crash, SmallBodiesAtEveryBoundary) {
-    crash_everywhere(1000);
-}
-TEST(Crash, StreamedBodiesAtEveryBoundary) {
-    crash_everywhere(700'000);
-}
+TEST(Crash, SmallBodiesAtEveryBoundary) { crash_everywhere(1000); }
+TEST(Crash, StreamedBodiesAtEveryBoundary) { crash_everywhere(700'000); }
 
 }  // namespace
 }  // namespace hamster::objects

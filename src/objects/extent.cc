@@ -40,7 +40,8 @@ std::optional<SliceRead> SliceCursor::next() {
     const std::uint64_t position = extent.offset + done_;
     const std::uint64_t stripe = position / extent.slice_bytes;
     const std::uint64_t start = stripe * extent.slice_bytes;
-    const std::uint64_t size = std::min<std::uint64_t>(extent.slice_bytes, extent.blob_size - start);
+    const std::uint64_t size =
+        std::min<std::uint64_t>(extent.slice_bytes, extent.blob_size - start);
     const std::uint64_t skip = position - start;
     const std::uint64_t take = std::min(size - skip, extent.length - done_);
     HAMSTER_ASSERT(take > 0, position, extent.length);

@@ -36,7 +36,8 @@ TEST(Extent, EveryRangeOfSeveralPartsMapsToTheBytesAsked) {
     const auto parts = parts_of(sizes);
     std::vector<std::pair<base::BlobId, std::uint64_t>> model;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
-        for (std::uint64_t at = 0; at < sizes[i]; ++at) model.emplace_back(blob_id(static_cast<int>(i)), at);
+        for (std::uint64_t at = 0; at < sizes[i]; ++at)
+            model.emplace_back(blob_id(static_cast<int>(i)), at);
     }
     for (std::uint64_t offset = 0; offset < total; ++offset) {
         for (std::uint64_t length = 1; offset + length <= total; ++length) {

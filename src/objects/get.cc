@@ -21,7 +21,11 @@ constexpr std::size_t kLookUpsPerTurn = 256;
 struct ReadState {
     ReadState(ServiceImpl* s, LoopState* l, std::vector<Extent> extents, Lease m,
               std::shared_ptr<const Pins> p)
-        : service(s), loop(l), cursor(std::move(extents)), lease(std::move(m)), pins(std::move(p)) {}
+        : service(s),
+          loop(l),
+          cursor(std::move(extents)),
+          lease(std::move(m)),
+          pins(std::move(p)) {}
 
     struct Pending {
         std::uint64_t number = 0;

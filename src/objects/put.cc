@@ -98,8 +98,7 @@ Task<Result<StoredBody>> ServiceImpl::store(BodySource* source,
         auto more = co_await grow(&lease, kStreamBytes);
         CO_TRY(more);
     }
-    auto stored =
-        co_await store_stream(source, std::move(body), ended, size_hint.value_or(0));
+    auto stored = co_await store_stream(source, std::move(body), ended, size_hint.value_or(0));
     co_return stored;
 }
 

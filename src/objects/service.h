@@ -61,8 +61,9 @@ class Service {
     // Opens `range` of the concatenated parts; the first bytes are already in hand when it
     // returns, so a status sent afterwards is true. While the reader lives its blobs are not
     // collected. The view must be the one the parts were read from.
-    virtual runtime::Task<Result<std::unique_ptr<BodyReader>>> open(
-        meta::View view, std::vector<proto::Part> parts, ByteRange range) = 0;
+    virtual runtime::Task<Result<std::unique_ptr<BodyReader>>> open(meta::View view,
+                                                                    std::vector<proto::Part> parts,
+                                                                    ByteRange range) = 0;
     virtual meta::Router& router() = 0;
     // True while writes that need space must be refused.
     [[nodiscard]] virtual bool is_full() const = 0;
@@ -72,8 +73,8 @@ class Service {
 };
 
 struct Options {
-    std::uint64_t gc_grace_ms = 60'000;              // garbage is kept this long for slow readers
-    std::uint64_t orphan_grace_ms = 0;               // 0: meta::kOrphanGraceMs
+    std::uint64_t gc_grace_ms = 60'000;  // garbage is kept this long for slow readers
+    std::uint64_t orphan_grace_ms = 0;   // 0: meta::kOrphanGraceMs
     std::uint64_t reconcile_interval_ms = 5'000;
     std::uint64_t orphan_scan_interval_ms = 600'000;
     // All bodies in flight on this node together, bytes. Requests wait a moment for room, then

@@ -74,7 +74,8 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<StoredBody>> store_small(base::Buffer body);
     runtime::Task<Result<StoredBody>> store_stream(BodySource* source, base::Buffer first,
                                                    bool ended, std::uint64_t expected);
-    StoredBody describe(const base::BlobId& blob, std::uint64_t size, std::uint64_t sealed_ms) const;
+    StoredBody describe(const base::BlobId& blob, std::uint64_t size,
+                        std::uint64_t sealed_ms) const;
     // get.cc
     LoopState* loop_of(const runtime::Executor& executor);
     // collect.cc: everything below runs on the control loop.

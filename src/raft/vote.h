@@ -13,8 +13,8 @@
 namespace hamster::raft {
 
 struct Vote {
-    base::Term term;          // 0: none began yet
-    base::NodeId voted_for;   // zero: nobody
+    base::Term term;         // 0: none began yet
+    base::NodeId voted_for;  // zero: nobody
     bool operator==(const Vote&) const = default;
 };
 

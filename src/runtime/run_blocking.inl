@@ -1,12 +1,11 @@
 // Implementation of run_blocking(); included by world.h.
 #pragma once
 
-#include <type_traits>
-#include <utility>
-
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
+#include <type_traits>
+#include <utility>
 
 namespace hamster::runtime {
 

@@ -3,13 +3,12 @@
 // the process, can take every frame out of its containers and destroy it without resuming it.
 #pragma once
 
-#include <deque>
-#include <memory>
-#include <utility>
-
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
+#include <deque>
+#include <memory>
+#include <utility>
 
 #include "runtime/task.h"
 

@@ -16,7 +16,8 @@ Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
     std::vector<std::optional<T>> results(tasks.size());
     Gate gate;
     for (std::size_t i = 0; i < tasks.size(); ++i) {
-        spawn(executor, gate, "when_all", detail::store_result<T>(&results[i], std::move(tasks[i])));
+        spawn(executor, gate, "when_all",
+              detail::store_result<T>(&results[i], std::move(tasks[i])));
     }
     co_await gate.close();
     std::vector<T> out;

@@ -74,7 +74,8 @@ class File {
     virtual Task<Result<void>> sync() = 0;
     // Reserves space; `zeroed` also writes zeros (pre-written: later durable writes need no
     // metadata update). Extends the size. kNoSpace when it does not fit.
-    virtual Task<Result<void>> allocate(std::uint64_t offset, std::uint64_t length, bool zeroed) = 0;
+    virtual Task<Result<void>> allocate(std::uint64_t offset, std::uint64_t length,
+                                        bool zeroed) = 0;
     // Gives the space back; the range reads as zeros. Not durable until sync().
     virtual Task<Result<void>> punch(std::uint64_t offset, std::uint64_t length) = 0;
     virtual Task<Result<void>> truncate(std::uint64_t size) = 0;

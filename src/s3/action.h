@@ -8,35 +8,35 @@
 namespace hamster::s3 {
 
 // X(name): enumerator kName, operation name "Name" (metrics, access log), handler in s3/ops.
-#define HAMSTER_S3_ACTIONS(X) \
-    X(ListBuckets)            \
-    X(CreateBucket)           \
-    X(HeadBucket)             \
-    X(DeleteBucket)           \
-    X(GetBucketLocation)      \
-    X(ListObjects)            \
-    X(ListObjectsV2)          \
-    X(ListObjectVersions)     \
-    X(ListMultipartUploads)   \
-    X(DeleteObjects)          \
-    X(PostObject)             \
-    X(PutObject)              \
-    X(GetObject)              \
-    X(HeadObject)             \
-    X(DeleteObject)           \
-    X(CopyObject)             \
-    X(GetObjectAttributes)    \
-    X(GetObjectTagging)       \
-    X(PutObjectTagging)       \
-    X(DeleteObjectTagging)    \
-    X(CreateMultipartUpload)  \
-    X(UploadPart)             \
-    X(UploadPartCopy)         \
-    X(CompleteMultipartUpload)\
-    X(AbortMultipartUpload)   \
-    X(ListParts)              \
-    X(GetBucketVersioning)    \
-    X(GetObjectAcl)           \
+#define HAMSTER_S3_ACTIONS(X)  \
+    X(ListBuckets)             \
+    X(CreateBucket)            \
+    X(HeadBucket)              \
+    X(DeleteBucket)            \
+    X(GetBucketLocation)       \
+    X(ListObjects)             \
+    X(ListObjectsV2)           \
+    X(ListObjectVersions)      \
+    X(ListMultipartUploads)    \
+    X(DeleteObjects)           \
+    X(PostObject)              \
+    X(PutObject)               \
+    X(GetObject)               \
+    X(HeadObject)              \
+    X(DeleteObject)            \
+    X(CopyObject)              \
+    X(GetObjectAttributes)     \
+    X(GetObjectTagging)        \
+    X(PutObjectTagging)        \
+    X(DeleteObjectTagging)     \
+    X(CreateMultipartUpload)   \
+    X(UploadPart)              \
+    X(UploadPartCopy)          \
+    X(CompleteMultipartUpload) \
+    X(AbortMultipartUpload)    \
+    X(ListParts)               \
+    X(GetBucketVersioning)     \
+    X(GetObjectAcl)            \
     X(GetBucketAcl)
 
 enum class Action : std::uint8_t {

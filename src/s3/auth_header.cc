@@ -30,7 +30,8 @@ bool parse_signed_headers(std::string_view text, std::vector<std::string>& out) 
     while (true) {
         const std::size_t end = text.find(';');
         const std::string_view name = text.substr(0, end);
-        if (name.empty() || std::ranges::any_of(name, [](char c) { return c >= 'A' && c <= 'Z'; })) {
+        if (name.empty() ||
+            std::ranges::any_of(name, [](char c) { return c >= 'A' && c <= 'Z'; })) {
             return false;
         }
         if (!out.empty() && out.back() >= name) return false;
@@ -100,8 +101,9 @@ S3Result<Claim> parse_authorization(std::string_view value) {
                        : name == "Signature"     ? &signature
                                                  : nullptr;
         if (target == nullptr || target->has_value() || equals == std::string_view::npos) {
-            return malformed("The authorization header is malformed; the authorization component "
-                             "is unknown or repeated.");
+            return malformed(
+                "The authorization header is malformed; the authorization component "
+                "is unknown or repeated.");
         }
         *target = part.substr(equals + 1);
         if (comma == std::string_view::npos) break;
@@ -109,12 +111,14 @@ S3Result<Claim> parse_authorization(std::string_view value) {
     }
     Claim claim;
     if (!credential || !parse_credential(*credential, claim)) {
-        return malformed("The authorization header is malformed; the Credential is mal-formed; "
-                         "expecting \"<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request\".");
+        return malformed(
+            "The authorization header is malformed; the Credential is mal-formed; "
+            "expecting \"<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request\".");
     }
     if (!headers || !parse_signed_headers(*headers, claim.signed_headers)) {
-        return malformed("The authorization header is malformed; the SignedHeaders are "
-                         "mal-formed.");
+        return malformed(
+            "The authorization header is malformed; the SignedHeaders are "
+            "mal-formed.");
     }
     if (!signature || !is_hex_signature(*signature)) {
         return malformed("The authorization header is malformed; the Signature is mal-formed.");
@@ -125,7 +129,7 @@ S3Result<Claim> parse_authorization(std::string_view value) {
 
 bool is_signature_param(std::string_view name) {
     static constexpr std::array<std::string_view, 6> kNames = {
-        "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date",
+        "X-Amz-Algorithm", "X-Amz-Credential",    "X-Amz-Date",
         "X-Amz-Expires",   "X-Amz-SignedHeaders", "X-Amz-Signature"};
     return std::ranges::find(kNames, name) != kNames.end();
 }
@@ -151,9 +155,10 @@ S3Result<Claim> parse_presigned(const RequestHead& head) {
     const auto headers = head.param("X-Amz-SignedHeaders");
     const auto signature = head.param("X-Amz-Signature");
     if (!algorithm || !credential || !date || !expires || !headers || !signature || seen != 6) {
-        return bad_query("Query-string authentication version 4 requires the X-Amz-Algorithm, "
-                         "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
-                         "X-Amz-Expires parameters.");
+        return bad_query(
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, "
+            "X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and "
+            "X-Amz-Expires parameters.");
     }
     if (*algorithm != kAlgorithm) {
         return bad_query("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"");
@@ -161,8 +166,9 @@ S3Result<Claim> parse_presigned(const RequestHead& head) {
     Claim claim;
     claim.presigned = true;
     if (!parse_credential(*credential, claim)) {
-        return bad_query("Error parsing the X-Amz-Credential parameter; the Credential is "
-                         "mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request\".");
+        return bad_query(
+            "Error parsing the X-Amz-Credential parameter; the Credential is "
+            "mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/s3/aws4_request\".");
     }
     if (!base::parse_amz_date(*date)) {
         return bad_query("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"");
@@ -173,8 +179,9 @@ S3Result<Claim> parse_presigned(const RequestHead& head) {
                                                    : "X-Amz-Expires should be a number");
     }
     if (*seconds > kMaxPresignSeconds) {
-        return bad_query("X-Amz-Expires must be less than a week (in seconds); that is, the given "
-                         "X-Amz-Expires must be less than 604800 seconds");
+        return bad_query(
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given "
+            "X-Amz-Expires must be less than 604800 seconds");
     }
     if (*seconds == 0) return bad_query("X-Amz-Expires must be at least 1 second");
     if (!parse_signed_headers(*headers, claim.signed_headers)) {

@@ -62,8 +62,7 @@ S3Result<> check_times(const Claim& claim, std::uint64_t now_ms) {
     const auto signed_at = base::parse_amz_date(claim.amz_date);
     if (!signed_at) return refuse(ErrorCode::kAccessDenied);
     if (!claim.presigned) {
-        const std::uint64_t skew =
-            *signed_at > now_ms ? *signed_at - now_ms : now_ms - *signed_at;
+        const std::uint64_t skew = *signed_at > now_ms ? *signed_at - now_ms : now_ms - *signed_at;
         if (skew <= kMaxSkewMs) return {};
         S3Error error{ErrorCode::kRequestTimeTooSkewed, {}, {}, {}};
         error.details.emplace_back("RequestTime", claim.amz_date);
@@ -77,8 +76,8 @@ S3Result<> check_times(const Claim& claim, std::uint64_t now_ms) {
     if (now_ms > *signed_at + claim.expires_seconds * 1000) {
         S3Error error{ErrorCode::kAccessDenied, "Request has expired", {}, {}};
         error.details.emplace_back("X-Amz-Expires", std::to_string(claim.expires_seconds));
-        error.details.emplace_back(
-            "Expires", base::iso8601(*signed_at + claim.expires_seconds * 1000));
+        error.details.emplace_back("Expires",
+                                   base::iso8601(*signed_at + claim.expires_seconds * 1000));
         error.details.emplace_back("ServerTime", base::iso8601(now_ms));
         return std::unexpected(std::move(error));
     }
@@ -88,14 +87,13 @@ S3Result<> check_times(const Claim& claim, std::uint64_t now_ms) {
 S3Result<> check_scope(const Claim& claim, const std::string& region) {
     const ErrorCode code = claim.presigned ? ErrorCode::kAuthorizationQueryParametersError
                                            : ErrorCode::kAuthorizationHeaderMalformed;
-    const std::string where = claim.presigned
-                                  ? "Error parsing the X-Amz-Credential parameter; "
-                                  : "The authorization header is malformed; ";
+    const std::string where = claim.presigned ? "Error parsing the X-Amz-Credential parameter; "
+                                              : "The authorization header is malformed; ";
     if (claim.scope.region != region) {
-        return with_detail(code,
-                           where + "the region '" + claim.scope.region + "' is wrong; expecting '" +
-                               region + "'",
-                           "Region", region);
+        return with_detail(
+            code,
+            where + "the region '" + claim.scope.region + "' is wrong; expecting '" + region + "'",
+            "Region", region);
     }
     if (!claim.amz_date.starts_with(claim.scope.date)) {
         return refuse(code, where + "Invalid credential date \"" + claim.scope.date +
@@ -250,9 +248,9 @@ runtime::Task<S3Result<Authenticated>> Authenticator::verify(RequestHead head,
 
     const std::vector<std::string_view> names(claim->signed_headers.begin(),
                                               claim->signed_headers.end());
-    const std::string expected = sign(
-        signer->key,
-        string_to_sign(claim->amz_date, claim->scope, canonical_request(head, names, *line)));
+    const std::string expected =
+        sign(signer->key,
+             string_to_sign(claim->amz_date, claim->scope, canonical_request(head, names, *line)));
     const bool matches = same_signature(expected, claim->signature);
     if (!signer->identity) {
         co_return with_detail(ErrorCode::kInvalidAccessKeyId, {}, "AWSAccessKeyId",

@@ -6,7 +6,8 @@
 namespace hamster::s3 {
 
 namespace {
-// Small, because what is read ahead must be copied; the rest of a chunk goes straight to the caller.
+// Small, because what is read ahead must be copied; the rest of a chunk goes straight to the
+// caller.
 constexpr std::size_t kReadAhead = 4 * 1024;  // bytes
 }  // namespace
 

@@ -51,12 +51,14 @@ S3Result<std::size_t> AwsChunks::framing(std::string_view input) {
 
 S3Result<> AwsChunks::end_line(std::string_view line) {
     switch (state_) {
-        case State::kHeader: return chunk_header(line);
+        case State::kHeader:
+            return chunk_header(line);
         case State::kAfterPayload:
             if (!line.empty()) return broken();
             state_ = last_ ? State::kDone : State::kHeader;
             return last_ ? S3Result<>() : check_chunk_signature();
-        default: return trailer_line(line);
+        default:
+            return trailer_line(line);
     }
 }
 
@@ -70,7 +72,8 @@ S3Result<> AwsChunks::chunk_header(std::string_view line) {
     }
     std::string_view extension = line.substr(size_end);
     if (has_signed_chunks(mode_)) {
-        if (!extension.starts_with(kSignatureName)) return refuse(ErrorCode::kSignatureDoesNotMatch);
+        if (!extension.starts_with(kSignatureName))
+            return refuse(ErrorCode::kSignatureDoesNotMatch);
         chunk_signature_ = extension.substr(kSignatureName.size());
     } else if (!extension.empty()) {
         return broken();
@@ -100,8 +103,7 @@ S3Result<> AwsChunks::check_chunk_signature() {
     if (!hash_) return {};
     const std::string data_hash = base::hex_encode(base::as_bytes(hash_->finish()));
     const std::string expected = sign(
-        seed_.key,
-        chunk_string_to_sign(seed_.amz_date, seed_.scope, seed_.signature, data_hash));
+        seed_.key, chunk_string_to_sign(seed_.amz_date, seed_.scope, seed_.signature, data_hash));
     if (!same(expected, chunk_signature_)) return refuse(ErrorCode::kSignatureDoesNotMatch);
     seed_.signature = chunk_signature_;
     return {};

@@ -51,9 +51,9 @@ class AwsChunks {
     State state_ = State::kHeader;
     std::string line_;
     std::size_t trailer_bytes_ = 0;
-    std::uint64_t left_ = 0;        // payload bytes of this chunk
-    bool last_ = false;             // this chunk is the final, empty one
-    std::string chunk_signature_;   // claimed by this chunk
+    std::uint64_t left_ = 0;              // payload bytes of this chunk
+    bool last_ = false;                   // this chunk is the final, empty one
+    std::string chunk_signature_;         // claimed by this chunk
     std::optional<crypto::Digest> hash_;  // of this chunk
     std::vector<std::pair<std::string, std::string>> trailers_;
     std::optional<std::string> trailer_signature_;

@@ -22,8 +22,8 @@ std::uint64_t run(auto& machine, std::string_view text, auto&& took) {
             text.remove_prefix(*used);
             continue;
         }
-        const auto n = static_cast<std::size_t>(
-            std::min<std::uint64_t>(machine.payload_left(), text.size()));
+        const auto n =
+            static_cast<std::size_t>(std::min<std::uint64_t>(machine.payload_left(), text.size()));
         took(text.substr(0, n));
         payload += n;
         text.remove_prefix(n);

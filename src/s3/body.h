@@ -36,7 +36,8 @@ class RequestBody : public objects::BodySource {
     [[nodiscard]] virtual const std::optional<S3Error>& failure() const = 0;
 };
 
-// The whole body in memory, verified: for XML. More than `limit` bytes: MalformedXML / EntityTooLarge.
+// The whole body in memory, verified: for XML. More than `limit` bytes: MalformedXML /
+// EntityTooLarge.
 runtime::Task<S3Result<std::string>> read_all(RequestBody* body, std::size_t limit);
 
 }  // namespace hamster::s3

@@ -63,8 +63,7 @@ S3Result<std::string> decode_checksum(const ChecksumName& row, std::string_view 
     return std::move(*raw);
 }
 
-S3Result<> find_checksum(const RequestHead& head, const PayloadPlan& plan,
-                         BodyExpectations& out) {
+S3Result<> find_checksum(const RequestHead& head, const PayloadPlan& plan, BodyExpectations& out) {
     std::size_t found = 0;
     for (const ChecksumName& row : kChecksums) {
         const auto value = head.header(row.header);
@@ -281,9 +280,9 @@ S3Result<> BodyVerifier::check_checksum() const {
         if (claimed.empty()) return refuse(ErrorCode::kMalformedTrailer);
     }
     if (claimed.empty() || claimed == value_of(row.kind)) return {};
-    return refuse(ErrorCode::kBadDigest,
-                  "The " + std::string(row.upper) +
-                      " you specified did not match the calculated checksum.");
+    return refuse(
+        ErrorCode::kBadDigest,
+        "The " + std::string(row.upper) + " you specified did not match the calculated checksum.");
 }
 
 std::optional<proto::Checksum> BodyVerifier::checksum() const {

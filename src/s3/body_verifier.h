@@ -23,12 +23,12 @@ namespace hamster::s3 {
 // What a request announces about its body.
 struct BodyExpectations {
     std::optional<std::uint64_t> length;
-    std::uint64_t min_bytes = 0;           // forms: content-length-range
+    std::uint64_t min_bytes = 0;  // forms: content-length-range
     std::uint64_t max_bytes = UINT64_MAX;
-    std::string content_md5;               // 16 bytes, or empty
-    std::string sha256_hex;                // 64 digits, or empty
+    std::string content_md5;  // 16 bytes, or empty
+    std::string sha256_hex;   // 64 digits, or empty
     proto::ChecksumAlgorithm algorithm = proto::CHECKSUM_NONE;
-    std::string checksum;       // raw; empty: comes in the trailer, or is only computed
+    std::string checksum;  // raw; empty: comes in the trailer, or is only computed
     bool in_trailer = false;
 };
 
@@ -96,8 +96,8 @@ class BodyVerifier final : public RequestBody {
     bool wants_md5_ = false;
     bool md5_on_pool_ = false;
     Md5Lane lane_;
-    std::vector<crypto::Digest> digests_;                               // each kind once
-    std::vector<std::pair<crypto::DigestKind, std::string>> values_;    // after the end
+    std::vector<crypto::Digest> digests_;                             // each kind once
+    std::vector<std::pair<crypto::DigestKind, std::string>> values_;  // after the end
     std::string md5_;
     std::uint64_t bytes_ = 0;
     bool started_ = false;

@@ -8,9 +8,7 @@ namespace hamster::s3 {
 
 namespace {
 
-bool is_letter_or_digit(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 // Four groups of digits: 192.168.5.4
 bool looks_like_ipv4(std::string_view name) {
@@ -20,8 +18,7 @@ bool looks_like_ipv4(std::string_view name) {
     return std::ranges::count(name, '.') == 3;
 }
 
-constexpr std::array<std::string_view, 3> kReservedPrefixes = {"xn--", "sthree-",
-                                                               "amzn-s3-demo-"};
+constexpr std::array<std::string_view, 3> kReservedPrefixes = {"xn--", "sthree-", "amzn-s3-demo-"};
 constexpr std::array<std::string_view, 5> kReservedSuffixes = {"-s3alias", "--ol-s3", ".mrap",
                                                                "--x-s3", "--table-s3"};
 

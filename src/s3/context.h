@@ -21,7 +21,7 @@ struct Settings {
 };
 
 struct Context {
-    runtime::World* world;       // of this loop
+    runtime::World* world;  // of this loop
     objects::Service* objects;
     const Settings* settings;
     base::Metrics* metrics;

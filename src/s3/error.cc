@@ -26,8 +26,7 @@ constexpr std::array kTable = {
              "users of the system. Please select a different name and try again."},
     ErrorRow{kBucketAlreadyOwnedByYou, "BucketAlreadyOwnedByYou", 409,
              "Your previous request to create the named bucket succeeded and you already own it."},
-    ErrorRow{kBucketNotEmpty, "BucketNotEmpty", 409,
-             "The bucket you tried to delete is not empty"},
+    ErrorRow{kBucketNotEmpty, "BucketNotEmpty", 409, "The bucket you tried to delete is not empty"},
     ErrorRow{kConditionalRequestConflict, "ConditionalRequestConflict", 409,
              "The conditional request cannot succeed due to a conflicting operation against this "
              "resource."},
@@ -49,8 +48,7 @@ constexpr std::array kTable = {
              "The AWS Access Key Id you provided does not exist in our records."},
     ErrorRow{kInvalidArgument, "InvalidArgument", 400, "Invalid Argument"},
     ErrorRow{kInvalidBucketName, "InvalidBucketName", 400, "The specified bucket is not valid."},
-    ErrorRow{kInvalidDigest, "InvalidDigest", 400,
-             "The Content-MD5 you specified was invalid."},
+    ErrorRow{kInvalidDigest, "InvalidDigest", 400, "The Content-MD5 you specified was invalid."},
     ErrorRow{kInvalidEncryptionAlgorithm, "InvalidEncryptionAlgorithmError", 400,
              "The encryption request you specified is not valid. Supported value: AES256."},
     ErrorRow{kInvalidLocationConstraint, "InvalidLocationConstraint", 400,
@@ -154,11 +152,16 @@ const ErrorRow& row_of(ErrorCode code) {
 S3Error from_error(const Error& error) {
     const auto plain = [](ErrorCode code) { return S3Error{code, {}, {}, {}}; };
     switch (error.code) {
-        case Code::kNoSpace: return plain(kInsufficientStorage);
-        case Code::kUnavailable: return plain(kServiceUnavailable);
-        case Code::kTimeout: return plain(kRequestTimeout);
-        case Code::kClosed: return plain(kIncompleteBody);
-        default: break;
+        case Code::kNoSpace:
+            return plain(kInsufficientStorage);
+        case Code::kUnavailable:
+            return plain(kServiceUnavailable);
+        case Code::kTimeout:
+            return plain(kRequestTimeout);
+        case Code::kClosed:
+            return plain(kIncompleteBody);
+        default:
+            break;
     }
     LOG_ERROR("s3", "internal error: {}: {}", base::to_string(error.code), error.context);
     return plain(kInternalError);

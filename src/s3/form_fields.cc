@@ -33,9 +33,15 @@ S3Result<std::string> tagging_header(std::string_view xml) {
 
 // Fields that are about the form or its signature, not about the object.
 bool is_form_only(std::string_view name) {
-    static constexpr std::array<std::string_view, 9> kNames = {
-        "key", "policy", "bucket", "x-amz-algorithm", "x-amz-credential", "x-amz-signature",
-        "x-amz-date", "awsaccesskeyid", "submit"};
+    static constexpr std::array<std::string_view, 9> kNames = {"key",
+                                                               "policy",
+                                                               "bucket",
+                                                               "x-amz-algorithm",
+                                                               "x-amz-credential",
+                                                               "x-amz-signature",
+                                                               "x-amz-date",
+                                                               "awsaccesskeyid",
+                                                               "submit"};
     return std::ranges::find(kNames, name) != kNames.end() || name.starts_with("x-ignore-");
 }
 

@@ -90,8 +90,8 @@ bool is_single_valued(std::string_view name) {
     if (name.starts_with("x-amz-")) return !name.starts_with("x-amz-meta-");
     if (name.starts_with("content-") || name.starts_with("if-")) return true;
     static constexpr std::array<std::string_view, 8> kNames = {
-        "host", "authorization", "date", "range", "expect", "transfer-encoding", "user-agent",
-        "expires"};
+        "host",   "authorization",     "date",       "range",
+        "expect", "transfer-encoding", "user-agent", "expires"};
     return std::ranges::find(kNames, name) != kNames.end();
 }
 

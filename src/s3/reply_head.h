@@ -12,7 +12,7 @@ namespace hamster::s3 {
 struct ReplyFraming {
     std::uint64_t now_ms = 0;
     std::string_view request_id;
-    bool close = false;       // Connection: close
+    bool close = false;           // Connection: close
     bool keep_alive_1_0 = false;  // HTTP/1.0 client that asked to keep the connection
 };
 

@@ -8,8 +8,8 @@ RequestMetrics::RequestMetrics(base::Metrics* metrics)
     : metrics_(metrics),
       in_flight_(metrics->gauge("hamster_s3_requests_in_flight", "Requests being executed.")),
       connections_(metrics->gauge("hamster_s3_connections", "Open client connections.")),
-      bytes_in_(metrics->counter("hamster_s3_received_bytes_total",
-                                 "Bytes of request bodies received.")),
+      bytes_in_(
+          metrics->counter("hamster_s3_received_bytes_total", "Bytes of request bodies received.")),
       bytes_out_(metrics->counter("hamster_s3_sent_bytes_total",
                                   "Bytes of replies sent, heads included.")) {}
 
@@ -33,10 +33,9 @@ void RequestMetrics::finished(std::optional<Action> action, int status, std::uin
     const std::size_t index = action ? static_cast<std::size_t>(*action) : kActionCount;
     PerAction& row = rows_[index];
     if (row.duration == nullptr) {
-        row.duration = &metrics_->histogram(
-            "hamster_s3_request_duration_seconds",
-            "From the end of the head to the end of the reply.",
-            {{"operation", std::string(name_of(index))}});
+        row.duration = &metrics_->histogram("hamster_s3_request_duration_seconds",
+                                            "From the end of the head to the end of the reply.",
+                                            {{"operation", std::string(name_of(index))}});
     }
     requests(row, index, status).add();
     row.duration->observe_us(duration_us);

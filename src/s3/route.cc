@@ -46,14 +46,47 @@ constexpr std::array kRows = {
 };
 
 // Everything S3 knows as a sub-resource, ours and not ours.
-constexpr std::array<std::string_view, 41> kSubresources = {
-    "abac", "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption",
-    "intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging",
-    "metadataConfiguration", "metadataInventoryTable", "metadataJournalTable", "metadataTable",
-    "metrics", "notification", "object-lock", "ownershipControls", "policy", "policyStatus",
-    "publicAccessBlock", "renameObject", "replication", "replicationMetrics", "requestPayment",
-    "restore", "retention", "select", "session", "tagging", "torrent", "uploadId", "uploads",
-    "versioning", "versions", "website", "append"};
+constexpr std::array<std::string_view, 41> kSubresources = {"abac",
+                                                            "accelerate",
+                                                            "acl",
+                                                            "analytics",
+                                                            "attributes",
+                                                            "cors",
+                                                            "delete",
+                                                            "encryption",
+                                                            "intelligent-tiering",
+                                                            "inventory",
+                                                            "legal-hold",
+                                                            "lifecycle",
+                                                            "location",
+                                                            "logging",
+                                                            "metadataConfiguration",
+                                                            "metadataInventoryTable",
+                                                            "metadataJournalTable",
+                                                            "metadataTable",
+                                                            "metrics",
+                                                            "notification",
+                                                            "object-lock",
+                                                            "ownershipControls",
+                                                            "policy",
+                                                            "policyStatus",
+                                                            "publicAccessBlock",
+                                                            "renameObject",
+                                                            "replication",
+                                                            "replicationMetrics",
+                                                            "requestPayment",
+                                                            "restore",
+                                                            "retention",
+                                                            "select",
+                                                            "session",
+                                                            "tagging",
+                                                            "torrent",
+                                                            "uploadId",
+                                                            "uploads",
+                                                            "versioning",
+                                                            "versions",
+                                                            "website",
+                                                            "append"};
 
 bool is_known_method(std::string_view method) {
     return method == "GET" || method == "PUT" || method == "POST" || method == "DELETE";
@@ -117,19 +150,43 @@ bool is_one_of(const auto& name, const auto& names) {
 
 // Headers that mean the same whether or not we look at them, or that the operations handle.
 constexpr std::array<std::string_view, 38> kHandledHeaders = {
-    "x-amz-acl", "x-amz-api-version", "x-amz-bypass-governance-retention",
-    "x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type",
-    "x-amz-checksum-crc32", "x-amz-checksum-crc32c", "x-amz-checksum-crc64nvme",
-    "x-amz-checksum-sha1", "x-amz-checksum-sha256", "x-amz-content-sha256", "x-amz-copy-source",
-    "x-amz-copy-source-if-match", "x-amz-copy-source-if-modified-since",
-    "x-amz-copy-source-if-none-match", "x-amz-copy-source-if-unmodified-since",
-    "x-amz-copy-source-range", "x-amz-date", "x-amz-decoded-content-length",
-    "x-amz-expected-bucket-owner", "x-amz-if-match-last-modified-time", "x-amz-if-match-size",
-    "x-amz-max-parts", "x-amz-metadata-directive",
-    "x-amz-mp-object-size", "x-amz-object-attributes", "x-amz-optional-object-attributes",
-    "x-amz-part-number-marker", "x-amz-request-payer", "x-amz-sdk-checksum-algorithm",
-    "x-amz-source-expected-bucket-owner", "x-amz-storage-class", "x-amz-tagging",
-    "x-amz-tagging-directive", "x-amz-trailer", "x-amz-user-agent",
+    "x-amz-acl",
+    "x-amz-api-version",
+    "x-amz-bypass-governance-retention",
+    "x-amz-checksum-algorithm",
+    "x-amz-checksum-mode",
+    "x-amz-checksum-type",
+    "x-amz-checksum-crc32",
+    "x-amz-checksum-crc32c",
+    "x-amz-checksum-crc64nvme",
+    "x-amz-checksum-sha1",
+    "x-amz-checksum-sha256",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-copy-source-if-match",
+    "x-amz-copy-source-if-modified-since",
+    "x-amz-copy-source-if-none-match",
+    "x-amz-copy-source-if-unmodified-since",
+    "x-amz-copy-source-range",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-expected-bucket-owner",
+    "x-amz-if-match-last-modified-time",
+    "x-amz-if-match-size",
+    "x-amz-max-parts",
+    "x-amz-metadata-directive",
+    "x-amz-mp-object-size",
+    "x-amz-object-attributes",
+    "x-amz-optional-object-attributes",
+    "x-amz-part-number-marker",
+    "x-amz-request-payer",
+    "x-amz-sdk-checksum-algorithm",
+    "x-amz-source-expected-bucket-owner",
+    "x-amz-storage-class",
+    "x-amz-tagging",
+    "x-amz-tagging-directive",
+    "x-amz-trailer",
+    "x-amz-user-agent",
     "x-amz-website-redirect-location"};
 
 S3Result<> not_implemented(std::string_view name) {
@@ -154,8 +211,7 @@ S3Result<> check_header(const Header& header, Action action) {
         return refuse(ErrorCode::kAccessControlListNotSupported);
     }
     if (name.starts_with("x-amz-object-lock-")) {
-        return refuse(ErrorCode::kInvalidRequest,
-                      "Bucket is missing Object Lock Configuration");
+        return refuse(ErrorCode::kInvalidRequest, "Bucket is missing Object Lock Configuration");
     }
     if (name == "x-amz-bucket-object-lock-enabled" && header.value == "false") return {};
     if (name == "x-amz-object-ownership" && header.value == "BucketOwnerEnforced") return {};
@@ -167,8 +223,8 @@ S3Result<> check_header(const Header& header, Action action) {
 
 bool takes_body(Action action) {
     static constexpr std::array kTakers = {
-        kCreateBucket, kDeleteObjects, kPostObject, kPutObject, kPutObjectTagging, kUploadPart,
-        kCompleteMultipartUpload};
+        kCreateBucket, kDeleteObjects,          kPostObject, kPutObject, kPutObjectTagging,
+        kUploadPart,   kCompleteMultipartUpload};
     return is_one_of(action, kTakers);
 }
 
@@ -191,8 +247,8 @@ S3Result<Action> route(const RequestHead& head, Level level) {
     }
     if (level == Level::kBucket && head.method == "POST") {
         S3Error error{ErrorCode::kPreconditionFailed, {}, {}, {}};
-        error.details.emplace_back(
-            "Condition", "Bucket POST must be of the enclosure-type multipart/form-data");
+        error.details.emplace_back("Condition",
+                                   "Bucket POST must be of the enclosure-type multipart/form-data");
         return std::unexpected(std::move(error));
     }
     return std::unexpected(not_allowed(head));

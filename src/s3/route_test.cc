@@ -55,11 +55,26 @@ TEST(Route, NamesExactlyOneAction) {
 }
 
 TEST(Route, RefusesTheRest) {
-    for (const char* sub :
-         {"acl", "policy", "lifecycle", "cors", "encryption", "website", "logging", "notification",
-          "replication", "requestPayment", "versioning", "object-lock", "accelerate", "analytics",
-          "inventory", "metrics", "ownershipControls", "publicAccessBlock", "intelligent-tiering",
-          "tagging"}) {
+    for (const char* sub : {"acl",
+                            "policy",
+                            "lifecycle",
+                            "cors",
+                            "encryption",
+                            "website",
+                            "logging",
+                            "notification",
+                            "replication",
+                            "requestPayment",
+                            "versioning",
+                            "object-lock",
+                            "accelerate",
+                            "analytics",
+                            "inventory",
+                            "metrics",
+                            "ownershipControls",
+                            "publicAccessBlock",
+                            "intelligent-tiering",
+                            "tagging"}) {
         EXPECT_EQ(refused("PUT", std::string("/bkt?") + sub), ErrorCode::kNotImplemented) << sub;
     }
     for (const char* sub : {"acl", "retention", "legal-hold"}) {
@@ -82,8 +97,8 @@ TEST(Route, RefusesTheRest) {
 
 TEST(Route, RefusesHeadersItWouldHaveToIgnore) {
     const auto code = [](const std::string& header) {
-        const auto checked = check_headers(head_of("PUT", "/bkt/k", header + "\r\n"),
-                                           Action::kPutObject);
+        const auto checked =
+            check_headers(head_of("PUT", "/bkt/k", header + "\r\n"), Action::kPutObject);
         return checked ? std::optional<ErrorCode>() : checked.error().code;
     };
     EXPECT_EQ(code("x-amz-acl: private"), std::nullopt);
@@ -139,10 +154,9 @@ TEST(BucketName, FollowsTheRules) {
     for (const char* good : {"abc", "a.b.c", "a-b", "123", "my-bucket.2026", "1.2.3"}) {
         EXPECT_TRUE(is_valid_bucket_name(good)) << good;
     }
-    for (const char* bad :
-         {"", "ab", "Abc", "a_b", "-abc", "abc-", ".abc", "abc.", "a..b", "192.168.5.4", "xn--abc",
-          "sthree-abc", "amzn-s3-demo-x", "abc-s3alias", "abc--ol-s3", "abc.mrap", "abc--x-s3",
-          "a/b", "a b"}) {
+    for (const char* bad : {"", "ab", "Abc", "a_b", "-abc", "abc-", ".abc", "abc.", "a..b",
+                            "192.168.5.4", "xn--abc", "sthree-abc", "amzn-s3-demo-x", "abc-s3alias",
+                            "abc--ol-s3", "abc.mrap", "abc--x-s3", "a/b", "a b"}) {
         EXPECT_FALSE(is_valid_bucket_name(bad)) << bad;
     }
     EXPECT_TRUE(is_valid_bucket_name(std::string(63, 'a')));

@@ -33,8 +33,7 @@ class Server {
 
   private:
     static runtime::Task<void> accept_loop(Server* server);
-    static runtime::Task<void> run_session(Server* server,
-                                           std::unique_ptr<runtime::Stream> stream);
+    static runtime::Task<void> run_session(Server* server, std::unique_ptr<runtime::Stream> stream);
 
     Context* context_;
     Authenticator authenticator_;

@@ -39,7 +39,7 @@ class Session {
         unsigned http_minor = 1;
         bool keep_alive = false;
         std::optional<Action> action;
-        std::string who;  // access key id and user
+        std::string who;   // access key id and user
         std::string what;  // bucket/key, escaped
         std::uint64_t bytes_out = 0;
         [[nodiscard]] bool is_head() const { return method == "HEAD"; }

@@ -25,8 +25,8 @@ std::string signing_key(std::string_view secret, const Scope& scope) {
     return hmac(hmac(hmac(date, scope.region), "s3"), "aws4_request");
 }
 
-const std::string& SigningKeyCache::get(std::string_view access_key_id,
-                                        std::string_view secret, const Scope& scope) {
+const std::string& SigningKeyCache::get(std::string_view access_key_id, std::string_view secret,
+                                        const Scope& scope) {
     auto& set = sets_[std::hash<std::string_view>{}(access_key_id) % kSets];
     for (auto entry = set.begin(); entry != set.end(); ++entry) {
         if (entry->access_key_id == access_key_id && entry->secret == secret &&
@@ -35,8 +35,8 @@ const std::string& SigningKeyCache::get(std::string_view access_key_id,
             return set.front().key;
         }
     }
-    set.push_front({std::string(access_key_id), std::string(secret), scope,
-                    signing_key(secret, scope)});
+    set.push_front(
+        {std::string(access_key_id), std::string(secret), scope, signing_key(secret, scope)});
     if (set.size() > std::max<std::size_t>(1, limit_ / kSets)) set.pop_back();
     return set.front().key;
 }

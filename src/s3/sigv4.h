@@ -37,7 +37,8 @@ class SigningKeyCache {
   public:
     explicit SigningKeyCache(std::size_t limit = 1024) : limit_(limit) {}
     // The reference holds until the next call.
-    const std::string& get(std::string_view access_key_id, std::string_view secret, const Scope& scope);
+    const std::string& get(std::string_view access_key_id, std::string_view secret,
+                           const Scope& scope);
 
   private:
     struct Entry {

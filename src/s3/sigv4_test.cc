@@ -79,8 +79,7 @@ TEST(SigV4, SignsChunks) {
     const Scope scope{"20130524", "us-east-1"};
     const std::string key = signing_key(kExample.secret, scope);
     const auto chunk = [&](const std::string& before, const std::string& data) {
-        return sign(key, chunk_string_to_sign("20130524T000000Z", scope, before,
-                                              sha256_hex(data)));
+        return sign(key, chunk_string_to_sign("20130524T000000Z", scope, before, sha256_hex(data)));
     };
     const std::string first = chunk(seed, std::string(65536, 'a'));
     EXPECT_EQ(first, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648");

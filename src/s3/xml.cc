@@ -23,12 +23,23 @@ constexpr bool is_special(char c) {
 
 void append_special(std::string& out, char c) {
     switch (c) {
-        case '&': out += "&amp;"; return;
-        case '<': out += "&lt;"; return;
-        case '>': out += "&gt;"; return;
-        case '"': out += "&quot;"; return;
-        case '\'': out += "&#39;"; return;
-        default: break;
+        case '&':
+            out += "&amp;";
+            return;
+        case '<':
+            out += "&lt;";
+            return;
+        case '>':
+            out += "&gt;";
+            return;
+        case '"':
+            out += "&quot;";
+            return;
+        case '\'':
+            out += "&#39;";
+            return;
+        default:
+            break;
     }
     fmt::format_to(std::back_inserter(out), "&#x{:x};", static_cast<unsigned>(c));
 }
@@ -209,8 +220,11 @@ class Converter {
                     if (!convert(inner, out.children.emplace_back(), depth + 1)) return false;
                     break;
                 case pugi::node_pcdata:
-                case pugi::node_cdata: out.text += inner.value(); break;
-                default: return false;
+                case pugi::node_cdata:
+                    out.text += inner.value();
+                    break;
+                default:
+                    return false;
             }
         }
         if (out.children.empty()) return true;
@@ -230,8 +244,7 @@ S3Result<XmlElement> parse_xml(std::string_view text, std::string_view root) {
     pugi::xml_document document;
     const unsigned flags = pugi::parse_cdata | pugi::parse_escapes | pugi::parse_eol |
                            pugi::parse_ws_pcdata_single | pugi::parse_wconv_attribute;
-    const auto parsed =
-        document.load_buffer(text.data(), text.size(), flags, pugi::encoding_utf8);
+    const auto parsed = document.load_buffer(text.data(), text.size(), flags, pugi::encoding_utf8);
     if (!parsed) return refuse(ErrorCode::kMalformedXml);
     const pugi::xml_node top = document.first_child();
     if (top.type() != pugi::node_element || top.next_sibling() || top.name() != root) {

@@ -234,7 +234,8 @@ TEST(WalCrash, WhatWasAcknowledgedIsThereAndNothingElse) {
 Task<void> fixed_work(Scene* run) {
     for (int i = 0; i < 12; ++i) {
         Change change;
-        change.record = fmt::format("{}:{}", i, std::string(static_cast<std::size_t>(i) * 700, 's'));
+        change.record =
+            fmt::format("{}:{}", i, std::string(static_cast<std::size_t>(i) * 700, 's'));
         run->changes.push_back(change);
         apply(run->latest, change);
         auto done = co_await perform(run->wal.get(), change);

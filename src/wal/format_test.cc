@@ -50,7 +50,7 @@ std::optional<std::vector<std::pair<std::uint64_t, std::string>>> contents(base:
 
 TEST(WalFormat, GoldenFileHeader) {
     const base::Buffer block = header_block(kHeader);
-    EXPECT_EQ(base::hex_encode(block.bytes().first(48)), 
+    EXPECT_EQ(base::hex_encode(block.bytes().first(48)),
               "af787151cd0dba28012e48414d57414c0100000000100000"
               "030000000000000088776655443322110000000000000000");
     for (std::size_t i = 48; i < block.size(); ++i) {
@@ -61,7 +61,7 @@ TEST(WalFormat, GoldenFileHeader) {
 TEST(WalFormat, GoldenGroup) {
     const base::Buffer out = group(kHeader, 8192, 7, 41, {"first", "second record"});
     ASSERT_EQ(out.size(), base::kBlock);
-    EXPECT_EQ(base::hex_encode(out.bytes().first(112)), 
+    EXPECT_EQ(base::hex_encode(out.bytes().first(112)),
               "2c4eb13598e7264e484157470200000007000000000000006800000000000000"
               "a3915001940c42a0290000000000000005000000010000006669727374000000"
               "afd4717369d3e3a82a000000000000000d000000010000007365636f6e64207265636f7264000000"

@@ -74,8 +74,8 @@ runtime::Task<Result<void>> Writer::read(
         auto read = co_await run.file->file->read(run.groups.front().offset, buffer.writable());
         CO_TRY_ASSIGN(const std::size_t got, read);
         auto after = got < run.bytes()
-                         ? fail(Code::kCorrupt, fmt::format("ends at offset {}",
-                                                            run.groups.front().offset + got))
+                         ? fail(Code::kCorrupt,
+                                fmt::format("ends at offset {}", run.groups.front().offset + got))
                          : visit_run(run, buffer.bytes(), from, to, visit);
         if (!after && after.error().code == Code::kCorrupt) {
             if (from < index_.first()) {

@@ -68,8 +68,8 @@ Result<void> Replay::take(const GroupHeader& group, const Record& first, const G
             break;
     }
     if (first.seq != index_.next()) {
-        return fail(Code::kCorrupt, fmt::format("record {} is found where {} should be", first.seq,
-                                                index_.next()));
+        return fail(Code::kCorrupt,
+                    fmt::format("record {} is found where {} should be", first.seq, index_.next()));
     }
     index_.add(where, group.records);
     return {};
@@ -129,12 +129,11 @@ Result<FileScan::Step> FileScan::step(base::Bytes bytes) {
     }
     need_ = 0;
     std::optional<Record> first;
-    const bool valid =
-        parse_group(*header, bytes, seed_, offset_, [&first](const Record& record) {
-            if (!first) {
-                first = record;
-            }
-        });
+    const bool valid = parse_group(*header, bytes, seed_, offset_, [&first](const Record& record) {
+        if (!first) {
+            first = record;
+        }
+    });
     if (!valid || !first) {
         return Step::kNothing;  // torn, unless a later group turns up
     }

@@ -81,11 +81,10 @@ class WalTest : public testing::Test {
     }
     Records read(std::uint64_t from, std::uint64_t to) {
         Records out;
-        const auto done =
-            call(wal_->read(from, to, [&out](std::uint64_t seq, base::Bytes record) {
-                out[seq] = base::as_text(record);
-                return Result<void>{};
-            }));
+        const auto done = call(wal_->read(from, to, [&out](std::uint64_t seq, base::Bytes record) {
+            out[seq] = base::as_text(record);
+            return Result<void>{};
+        }));
         expect_ok(done);
         return out;
     }

@@ -19,8 +19,8 @@ Writer::Writer(runtime::World* world, std::string dir, Options options, base::Me
       dir_(dir),
       options_(options),
       files_(world, std::move(dir), options.file_bytes, options.spare_files),
-      sync_seconds_(metrics->histogram("hamster_wal_sync_seconds",
-                                       "Time of one durable write of the log")),
+      sync_seconds_(
+          metrics->histogram("hamster_wal_sync_seconds", "Time of one durable write of the log")),
       bytes_total_(metrics->counter("hamster_wal_bytes_total",
                                     "Bytes written to the log, padding included")),
       groups_total_(metrics->counter("hamster_wal_groups_total", "Durable writes of the log")),
@@ -187,8 +187,7 @@ runtime::Task<void> Writer::write_group() {
     auto written = co_await std::move(writing);
     if (base::planted(base::Bug::kWalRetrySync) && !written) written = Result<void>{};
     if (written) {
-        sync_seconds_.observe_us(
-            static_cast<std::uint64_t>((world_->clock.now() - start).count()));
+        sync_seconds_.observe_us(static_cast<std::uint64_t>((world_->clock.now() - start).count()));
         apply_group(buffer_.size());
     } else if (written.error().code != Code::kNoSpace) {
         poison(written.error());

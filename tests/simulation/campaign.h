@@ -23,8 +23,8 @@ struct Campaign {
     std::vector<std::uint64_t> seeds;
     int jobs = 1;
     bool progress = true;
-    bool quiet = false;        // the seeds' own stderr is thrown away
-    int repeat_every = 20;     // every so many-th seed runs twice: same hash or I14; 0: none
+    bool quiet = false;     // the seeds' own stderr is thrown away
+    int repeat_every = 20;  // every so many-th seed runs twice: same hash or I14; 0: none
     base::Bug bug = base::Bug::kNone;
 };
 

@@ -14,9 +14,12 @@ constexpr std::size_t kMaxEvents = 60;
 
 std::string_view text_of(Told told) {
     switch (told) {
-        case Told::kDone: return "done";
-        case Told::kPreconditionFailed: return "precondition failed";
-        case Told::kNotFound: return "not found";
+        case Told::kDone:
+            return "done";
+        case Told::kPreconditionFailed:
+            return "precondition failed";
+        case Told::kNotFound:
+            return "not found";
     }
     return "";
 }
@@ -117,10 +120,17 @@ std::optional<Model::World> Model::applied(const World& world, OpId op) const {
     }
     World after = world;
     switch (what.intent.change) {
-        case Change::kPut: after.state = what.intent.value; break;
-        case Change::kDelete: after.state = State{}; break;
-        case Change::kTag: after.state.tag = what.intent.value.tag; break;
-        case Change::kNothing: break;
+        case Change::kPut:
+            after.state = what.intent.value;
+            break;
+        case Change::kDelete:
+            after.state = State{};
+            break;
+        case Change::kTag:
+            after.state.tag = what.intent.value.tag;
+            break;
+        case Change::kNothing:
+            break;
     }
     after.done.insert(op);
     for (auto& [pending, states] : after.witnessed) {
@@ -170,10 +180,10 @@ void Model::end(OpId op, Told told, const Saw& saw) {
             states += fmt::format(" v{}/t{}", world.state.version, world.state.tag);
         }
         report_->violation(
-            "I3", fmt::format("'{}': the answer to #{} ({}: {}) fits no order of what happened\n"
-                              "  possible before it:{}\n{}",
-                              what.key, op, what.intent.text, text_of(told), states,
-                              history(what.key)));
+            "I3",
+            fmt::format("'{}': the answer to #{} ({}: {}) fits no order of what happened\n"
+                        "  possible before it:{}\n{}",
+                        what.key, op, what.intent.text, text_of(told), states, history(what.key)));
     } else {
         reg.worlds = std::move(out);
     }

@@ -45,10 +45,10 @@ enum class Change { kNothing, kPut, kDelete, kTag };
 // One operation on one key.
 struct Intent {
     Change change = Change::kNothing;
-    State value;                 // of a put; of a tag: its number
-    bool if_absent = false;      // If-None-Match: *
-    std::string if_match;        // an ETag
-    std::string text;            // for the account
+    State value;             // of a put; of a tag: its number
+    bool if_absent = false;  // If-None-Match: *
+    std::string if_match;    // an ETag
+    std::string text;        // for the account
 };
 
 // What the client was told.
@@ -61,7 +61,9 @@ class Model {
     explicit Model(Report* report) : report_(report) {}
 
     VersionNumber add_version(VersionFacts facts);
-    [[nodiscard]] const VersionFacts& facts(VersionNumber number) const { return versions_.at(number); }
+    [[nodiscard]] const VersionFacts& facts(VersionNumber number) const {
+        return versions_.at(number);
+    }
     [[nodiscard]] bool knows(VersionNumber number) const {
         return number > 0 && number < versions_.size();
     }
@@ -105,7 +107,7 @@ class Model {
     // One explanation.
     struct World {
         State state;
-        std::set<OpId> done;                      // pending operations that took effect
+        std::set<OpId> done;                        // pending operations that took effect
         std::map<OpId, std::set<State>> witnessed;  // states that held during a pending operation
         auto operator<=>(const World&) const = default;
     };

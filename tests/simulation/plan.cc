@@ -13,9 +13,9 @@ namespace hamster::simulation {
 namespace {
 
 // Sorted differently by bytes than by eye; some share prefixes with others, or are one.
-constexpr std::array<std::string_view, 14> kKeys = {
-    "a",  "a/b", "a/b/c", "a/c", "b",  "k1",        "k2",
-    "k3", "k4",  "a//",   "z..", "..", "k/\xC3\xBC", "with space"};
+constexpr std::array<std::string_view, 14> kKeys = {"a",   "a/b", "a/b/c",      "a/c",       "b",
+                                                    "k1",  "k2",  "k3",         "k4",        "a//",
+                                                    "z..", "..",  "k/\xC3\xBC", "with space"};
 
 std::uint64_t pick(runtime::Prng& random, std::uint64_t low, std::uint64_t high) {
     return low + random.below(high - low + 1);
@@ -34,7 +34,8 @@ node::Options draw_options(runtime::Prng& random) {
     options.meta.flush_after_bytes = pick(random, 1, 8) * 3 * kKiB;
     options.objects.gc_grace_ms = pick(random, 100, 600);
     options.objects.reconcile_interval_ms = pick(random, 1, 10) * 40;
-    options.objects.orphan_scan_interval_ms = options.objects.reconcile_interval_ms * pick(random, 1, 3);
+    options.objects.orphan_scan_interval_ms =
+        options.objects.reconcile_interval_ms * pick(random, 1, 3);
     options.objects.body_memory_bytes = pick(random, 3, 16) << 20;
     return options;
 }
@@ -43,15 +44,24 @@ node::Options draw_options(runtime::Prng& random) {
 
 std::string_view name_of(Fault fault) {
     switch (fault) {
-        case Fault::kCrashAtIo: return "crash-at-io";
-        case Fault::kCrashNow: return "crash-now";
-        case Fault::kCleanRestart: return "clean-restart";
-        case Fault::kDiskErrors: return "disk-errors";
-        case Fault::kSlowDisk: return "slow-disk";
-        case Fault::kFullDisk: return "full-disk";
-        case Fault::kClockJump: return "clock-jump";
-        case Fault::kNetworkReset: return "network-reset";
-        case Fault::kBitRot: return "bit-rot";
+        case Fault::kCrashAtIo:
+            return "crash-at-io";
+        case Fault::kCrashNow:
+            return "crash-now";
+        case Fault::kCleanRestart:
+            return "clean-restart";
+        case Fault::kDiskErrors:
+            return "disk-errors";
+        case Fault::kSlowDisk:
+            return "slow-disk";
+        case Fault::kFullDisk:
+            return "full-disk";
+        case Fault::kClockJump:
+            return "clock-jump";
+        case Fault::kNetworkReset:
+            return "network-reset";
+        case Fault::kBitRot:
+            return "bit-rot";
     }
     return "";
 }
@@ -59,8 +69,9 @@ std::string_view name_of(Fault fault) {
 bool Plan::has(Fault fault) const { return std::ranges::find(kinds, fault) != kinds.end(); }
 
 std::string Plan::text() const {
-    std::string out = fmt::format("seed {}: {} workers x {} operations, {} keys, {} faults of:", seed,
-                                  workers, operations, keys.size(), faults);
+    std::string out =
+        fmt::format("seed {}: {} workers x {} operations, {} keys, {} faults of:", seed, workers,
+                    operations, keys.size(), faults);
     for (const Fault kind : kinds) out += fmt::format(" {}", name_of(kind));
     if (crash_in_init) out += " crash-in-init";
     if (crash_in_recovery) out += " crash-in-recovery";
@@ -81,9 +92,9 @@ Plan draw_plan(std::uint64_t seed) {
     if (chance(85)) {
         plan.faults = static_cast<int>(pick(random, 1, 8));
         if (chance(70)) plan.kinds.push_back(Fault::kCrashAtIo);
-        constexpr std::array kOthers = {Fault::kCrashNow,  Fault::kCleanRestart, Fault::kDiskErrors,
-                                        Fault::kSlowDisk,  Fault::kFullDisk,     Fault::kClockJump,
-                                        Fault::kNetworkReset};
+        constexpr std::array kOthers = {
+            Fault::kCrashNow, Fault::kCleanRestart, Fault::kDiskErrors,  Fault::kSlowDisk,
+            Fault::kFullDisk, Fault::kClockJump,    Fault::kNetworkReset};
         for (const Fault kind : kOthers) {
             if (chance(22)) plan.kinds.push_back(kind);
         }

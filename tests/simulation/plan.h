@@ -10,15 +10,15 @@
 namespace hamster::simulation {
 
 enum class Fault {
-    kCrashAtIo,    // power is cut at a random I/O boundary, also of a recovery
+    kCrashAtIo,  // power is cut at a random I/O boundary, also of a recovery
     kCrashNow,
     kCleanRestart,
-    kDiskErrors,   // for a while reads, writes and syncs fail; a failed sync drops its data
+    kDiskErrors,  // for a while reads, writes and syncs fail; a failed sync drops its data
     kSlowDisk,
-    kFullDisk,     // for a while
-    kClockJump,    // either way, seconds to years
+    kFullDisk,      // for a while
+    kClockJump,     // either way, seconds to years
     kNetworkReset,  // for a while
-    kBitRot,       // of a segment: that body may be lost, and nothing else
+    kBitRot,        // of a segment: that body may be lost, and nothing else
 };
 
 std::string_view name_of(Fault fault);
@@ -34,7 +34,7 @@ struct Plan {
     bool log_rot = false;  // damage in the middle of the log: the node refuses to start
     bool two_part_uploads = false;
     std::uint64_t max_bytes = 0;  // of a body
-    bool delete_all = false;     // at the end, so that nothing may be left
+    bool delete_all = false;      // at the end, so that nothing may be left
     bool power_cut_last = false;  // one more, after everything has been verified
     std::vector<std::string> keys;
     node::Options options;

@@ -41,8 +41,8 @@ struct ChunkSigner {
     std::string previous;
 
     std::string sign(std::string_view data) {
-        previous = s3::sign(key, s3::chunk_string_to_sign(date, scope, previous,
-                                                          s3::sha256_hex(data)));
+        previous =
+            s3::sign(key, s3::chunk_string_to_sign(date, scope, previous, s3::sha256_hex(data)));
         return previous;
     }
 };
@@ -144,10 +144,13 @@ S3Client::Wire S3Client::encode(const S3Request& request) const {
     Wire wire;
     if (streamed) {
         head.headers.push_back({"content-encoding", "aws-chunked"});
-        head.headers.push_back({"x-amz-decoded-content-length", std::to_string(request.body.size())});
+        head.headers.push_back(
+            {"x-amz-decoded-content-length", std::to_string(request.body.size())});
     }
     switch (request.mode) {
-        case BodyMode::kUnsigned: wire.body = request.body; break;
+        case BodyMode::kUnsigned:
+            wire.body = request.body;
+            break;
         case BodyMode::kSigned:
             wire.body = request.body;
             hash = s3::sha256_hex(request.body);
@@ -165,7 +168,9 @@ S3Client::Wire S3Client::encode(const S3Request& request) const {
                                         crc32_base64(wrong ? request.body + "x" : request.body));
             break;
         }
-        case BodyMode::kSignedChunks: hash = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"; break;
+        case BodyMode::kSignedChunks:
+            hash = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+            break;
     }
     const std::size_t length = request.mode == BodyMode::kSignedChunks
                                    ? signed_chunks_length(request.body.size())
@@ -245,8 +250,7 @@ Task<S3Reply> S3Client::read_reply(std::string method, std::optional<std::uint64
         reply.headers.emplace_back(lower(line.substr(0, colon)), line.substr(colon + 2));
     }
     const bool bodyless = method == "HEAD" || status == 204 || status == 304 || status == 100;
-    const auto length =
-        bodyless ? 0 : base::parse_u64(reply.header("content-length")).value_or(0);
+    const auto length = bodyless ? 0 : base::parse_u64(reply.header("content-length")).value_or(0);
     while (received_.size() < length) {
         if (hang_up && received_.size() >= *hang_up) {
             disconnect();

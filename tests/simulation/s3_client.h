@@ -17,12 +17,12 @@ namespace hamster::simulation {
 using runtime::Task;
 
 enum class BodyMode {
-    kUnsigned,       // UNSIGNED-PAYLOAD
-    kSigned,         // its SHA-256 is signed
-    kTrailer,        // STREAMING-UNSIGNED-PAYLOAD-TRAILER with a CRC32 behind the body
-    kSignedChunks,   // STREAMING-AWS4-HMAC-SHA256-PAYLOAD
-    kWrongTrailer,   // as kTrailer, but the checksum is wrong: must be refused
-    kWrongHash,      // as kSigned, but the hash is wrong: must be refused
+    kUnsigned,      // UNSIGNED-PAYLOAD
+    kSigned,        // its SHA-256 is signed
+    kTrailer,       // STREAMING-UNSIGNED-PAYLOAD-TRAILER with a CRC32 behind the body
+    kSignedChunks,  // STREAMING-AWS4-HMAC-SHA256-PAYLOAD
+    kWrongTrailer,  // as kTrailer, but the checksum is wrong: must be refused
+    kWrongHash,     // as kSigned, but the hash is wrong: must be refused
 };
 
 struct S3Request {
@@ -34,16 +34,16 @@ struct S3Request {
     std::string body;
     BodyMode mode = BodyMode::kUnsigned;
     bool expect_continue = false;
-    std::optional<std::uint64_t> abort_after;  // body bytes, then the connection is reset
+    std::optional<std::uint64_t> abort_after;      // body bytes, then the connection is reset
     std::optional<std::uint64_t> hang_up_reading;  // reply bytes, then the connection is reset
     runtime::Micros read_pause{0};  // a slow reader sleeps so long before each read of the body
 };
 
 struct S3Reply {
-    int status = 0;  // 0: no (whole) answer
+    int status = 0;                                            // 0: no (whole) answer
     std::vector<std::pair<std::string, std::string>> headers;  // names lower case
     std::string body;
-    bool sent = false;  // some of the request may have reached the server
+    bool sent = false;   // some of the request may have reached the server
     bool clean = false;  // no fault was under way: an error is not excused
     [[nodiscard]] bool ok() const { return status >= 200 && status < 300; }
     [[nodiscard]] std::string header(std::string_view name) const;
@@ -58,7 +58,10 @@ class S3Client {
 
     Task<S3Reply> call(S3Request request);
     [[nodiscard]] bool is_connected() const { return stream_ != nullptr; }
-    void disconnect() { stream_.reset(); received_.clear(); }
+    void disconnect() {
+        stream_.reset();
+        received_.clear();
+    }
 
   private:
     // The bytes of a request: its head, and its body as it goes over the wire.

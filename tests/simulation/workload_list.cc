@@ -72,8 +72,8 @@ Task<bool> Worker::list_page(std::string prefix, std::string delimiter, std::str
     bool truncated = false;
     if (!reply.ok()) {
         if (!excused(reply, "LIST")) {
-            stage_->report->violation("I4", fmt::format("LIST was answered {} {}", reply.status,
-                                                        reply.body));
+            stage_->report->violation(
+                "I4", fmt::format("LIST was answered {} {}", reply.status, reply.body));
         }
         for (const auto& [key, op] : reads) stage_->model->unknown(op);
         co_return false;
@@ -129,12 +129,14 @@ void Worker::check_listed(const std::string& prefix, const std::string& delimite
     for (const std::string& group : groups) {
         const bool may_be = std::ranges::any_of(stage_->keys, [&](const std::string& key) {
             const auto states = model.possible(key);
-            return key.starts_with(group) && (states.size() > 1 || !states.begin()->absent() ||
-                                              model.history(key).find("DELETE") != std::string::npos ||
-                                              model.history(key).find("Delete") != std::string::npos);
+            return key.starts_with(group) &&
+                   (states.size() > 1 || !states.begin()->absent() ||
+                    model.history(key).find("DELETE") != std::string::npos ||
+                    model.history(key).find("Delete") != std::string::npos);
         });
         if (!may_be) {
-            stage_->report->violation("I4", fmt::format("LIST shows the prefix '{}' of no key", group));
+            stage_->report->violation("I4",
+                                      fmt::format("LIST shows the prefix '{}' of no key", group));
         }
     }
 }

@@ -36,7 +36,8 @@ Task<void> Worker::multipart() {
     const bool two = stage_->two_part_uploads && chance(50);
     const std::uint64_t first = two ? kFiveMiB + below(3) : pick_size() + 1;
     bool good = co_await upload_part(&upload, 1, first);
-    if (good && chance(35)) good = co_await upload_part(&upload, 1, two ? kFiveMiB : pick_size() + 1);
+    if (good && chance(35))
+        good = co_await upload_part(&upload, 1, two ? kFiveMiB : pick_size() + 1);
     if (good && two) good = co_await upload_part(&upload, 2, pick_size() + 1);
     if (chance(30)) co_await check_parts(&upload);
     // Some wait, so that collection has a chance to take what it must not.
@@ -77,8 +78,8 @@ Task<bool> Worker::upload_part(Upload* upload, int number, std::uint64_t size) {
     upload->parts[number] = {piece, etag};
     upload->doubtful[number] = false;
     if (reply.header("etag") != '"' + etag + '"') {
-        stage_->report->violation("I5", fmt::format("a part of '{}' has ETag {}, not {}", upload->key,
-                                                    reply.header("etag"), etag));
+        stage_->report->violation("I5", fmt::format("a part of '{}' has ETag {}, not {}",
+                                                    upload->key, reply.header("etag"), etag));
     }
     co_return true;
 }
@@ -101,8 +102,9 @@ Task<void> Worker::check_parts(const Upload* upload) {
                    xml_text(row, "Size") == std::to_string(part.piece.size);
         });
         if (!there) {
-            stage_->report->violation("I6", fmt::format("'{}': acknowledged part {} is not listed: {}",
-                                                        upload->key, number, reply.body));
+            stage_->report->violation(
+                "I6", fmt::format("'{}': acknowledged part {} is not listed: {}", upload->key,
+                                  number, reply.body));
         }
     }
 }
@@ -117,7 +119,8 @@ Task<void> Worker::complete(Upload upload) {
     for (const auto& [number, part] : upload.parts) {
         const auto old = upload.replaced.find(number);
         const std::string& etag = stale && old != upload.replaced.end() ? old->second : part.etag;
-        xml += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>\"{}\"</ETag></Part>", number, etag);
+        xml += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>\"{}\"</ETag></Part>", number,
+                           etag);
         content.push_back(part.piece);
         doubtful = doubtful || upload.doubtful[number];
     }
@@ -152,8 +155,10 @@ Task<void> Worker::complete(Upload upload) {
     const bool is_error = xml_text(reply.body, "Code") != "";
     if (reply.ok() && !is_error) {
         if (stale) {
-            stage_->report->violation("I6", fmt::format("'{}': Complete took a part under an ETag it no "
-                                                        "longer has", upload.key));
+            stage_->report->violation("I6",
+                                      fmt::format("'{}': Complete took a part under an ETag it no "
+                                                  "longer has",
+                                                  upload.key));
         }
         std::string etag = xml_text(reply.body, "ETag");
         if (etag.size() > 2) etag = etag.substr(1, etag.size() - 2);

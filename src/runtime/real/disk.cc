@@ -39,7 +39,8 @@ struct Root {
 };
 
 Result<Fd> open_at(const Root& root, const std::string& name, int flags) {
-    Fd fd(retry([&] { return ::openat(root.fd.get(), name.c_str(), flags | O_CLOEXEC, kFileMode); }));
+    Fd fd(
+        retry([&] { return ::openat(root.fd.get(), name.c_str(), flags | O_CLOEXEC, kFileMode); }));
     if (!fd) return os_error(errno, "open " + name);
     return fd;
 }
@@ -165,7 +166,7 @@ Result<void> RealDisk::lock(std::string path) {
 }
 
 Result<DiskSpace> RealDisk::space() {
-    struct statvfs status {};
+    struct statvfs status{};
     if (::fstatvfs(root_->fd.get(), &status) != 0) return os_error(errno, "statvfs");
     return DiskSpace{status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize};
 }

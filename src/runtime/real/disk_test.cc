@@ -1,7 +1,7 @@
 #include "runtime/real/disk.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -125,11 +125,11 @@ Task<void> allocate_and_punch(World* world, std::string path) {
     std::vector<Bytes> pieces{data.bytes()};
     auto written = co_await file->write_durable(0, std::move(pieces));
     expect_ok(written);
-    struct stat before {};
+    struct stat before{};
     EXPECT_EQ(::stat(path.c_str(), &before), 0);
     auto punched = co_await file->punch(kBlock, 32 * kBlock);
     expect_ok(punched);
-    struct stat after {};
+    struct stat after{};
     EXPECT_EQ(::stat(path.c_str(), &after), 0);
     EXPECT_EQ(after.st_size, before.st_size);
     EXPECT_LT(after.st_blocks, before.st_blocks);

@@ -176,7 +176,7 @@ Result<void> OpenFile::truncate(std::uint64_t to) const {
 }
 
 Result<std::uint64_t> OpenFile::size() const {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(buffered.get(), &status) != 0) return os_error(errno, "stat " + path);
     return static_cast<std::uint64_t>(status.st_size);
 }
@@ -190,8 +190,7 @@ Task<Result<std::size_t>> read_at(FilePtr file, BlockingPool* pool, std::uint64_
                                   MutableBytes out) {
     if (out.empty()) co_return std::size_t{0};
     iovec whole{out.data(), out.size()};
-    const ssize_t n =
-        ::preadv2(file->buffered.get(), &whole, 1, as_off(offset), RWF_NOWAIT);
+    const ssize_t n = ::preadv2(file->buffered.get(), &whole, 1, as_off(offset), RWF_NOWAIT);
     if (n == 0) co_return std::size_t{0};
     const std::size_t have = n > 0 ? static_cast<std::size_t>(n) : 0;
     if (have == out.size()) co_return have;

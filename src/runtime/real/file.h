@@ -14,7 +14,9 @@ namespace hamster::runtime::real {
 // What an operation in flight shares with its handle. All calls block; any thread.
 struct OpenFile {
     OpenFile(std::string of, Fd buffered_fd, Fd direct_fd)
-        : path(std::move(of)), buffered(std::move(buffered_fd)), direct(std::move(direct_fd)),
+        : path(std::move(of)),
+          buffered(std::move(buffered_fd)),
+          direct(std::move(direct_fd)),
           use_direct(static_cast<bool>(direct)) {}
 
     Result<std::size_t> read(std::uint64_t offset, MutableBytes out) const;

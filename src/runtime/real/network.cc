@@ -2,10 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <charconv>
 #include <utility>
-
-#include <boost/asio/basic_socket_acceptor.hpp>
 
 #include "base/assert.h"
 #include "runtime/real/os.h"
@@ -125,18 +124,15 @@ Task<Result<std::unique_ptr<Stream>>> connect_plain(LoopExecutor loop,
         co_return make_plain_stream(
             std::make_shared<Connection>(adopt(loop, std::move(connected_fd)), std::move(ticker)));
     }
-    auto connected =
-        co_await connect_socket(loop, std::move(ticker), std::move(address), deadline);
+    auto connected = co_await connect_socket(loop, std::move(ticker), std::move(address), deadline);
     CO_TRY_ASSIGN(auto connection, std::move(connected));
     co_return make_plain_stream(std::move(connection));
 }
 
 Task<Result<std::unique_ptr<Stream>>> connect_secure(LoopExecutor loop,
-                                                     std::shared_ptr<Ticker> ticker,
-                                                     SslPtr ssl, std::string address,
-                                                     Time deadline) {
-    auto connected =
-        co_await connect_socket(loop, std::move(ticker), std::move(address), deadline);
+                                                     std::shared_ptr<Ticker> ticker, SslPtr ssl,
+                                                     std::string address, Time deadline) {
+    auto connected = co_await connect_socket(loop, std::move(ticker), std::move(address), deadline);
     CO_TRY_ASSIGN(auto connection, std::move(connected));
     connection->set_deadline(deadline);
     auto secured = co_await handshake(connection, std::move(ssl));
@@ -205,8 +201,8 @@ Result<SSL_CTX*> RealNetwork::client_context(const TlsTarget& target) {
 Task<Result<std::unique_ptr<Stream>>> RealNetwork::connect_tls(TlsTarget target, Time deadline) {
     CO_TRY_ASSIGN(SSL_CTX* const context, client_context(target));
     CO_TRY_ASSIGN(SslPtr ssl, make_client(context, target.server_name, target.verify));
-    auto stream = co_await connect_secure(loop_, ticker_, std::move(ssl),
-                                          std::move(target.address), deadline);
+    auto stream = co_await connect_secure(loop_, ticker_, std::move(ssl), std::move(target.address),
+                                          deadline);
     co_return stream;
 }
 

@@ -2,9 +2,8 @@
 // loop.
 #pragma once
 
-#include <memory>
-
 #include <boost/asio/io_context.hpp>
+#include <memory>
 
 #include "runtime/world.h"
 

@@ -188,7 +188,8 @@ Task<void> talk_securely(World* world, std::string dir) {
     Gate gate;
     spawn(world->executor, gate, "serve", serve(world, &gate, listener->get()));
     const std::string address = "127.0.0.1:" + std::to_string((*listener)->port());
-    TlsTarget target{.address = address, .server_name = "first.example", .ca_path = dir + "/cert.pem"};
+    TlsTarget target{
+        .address = address, .server_name = "first.example", .ca_path = dir + "/cert.pem"};
     for (const std::size_t size : {0U, 1U, 100'000U, 20'000'000U}) {
         auto stream = co_await world->network.connect_tls(target, world->clock.now() + seconds(60));
         expect_ok(stream);

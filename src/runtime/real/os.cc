@@ -51,8 +51,7 @@ Code code_of(int error) {
 }  // namespace
 
 std::unexpected<Error> os_error(int error, std::string_view what) {
-    return fail(code_of(error),
-                std::string(what) + ": " + std::system_category().message(error));
+    return fail(code_of(error), std::string(what) + ": " + std::system_category().message(error));
 }
 
 }  // namespace hamster::runtime::real

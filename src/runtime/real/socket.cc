@@ -131,16 +131,13 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 ErrorCode to_code(int error) { return {error, boost::system::system_category()}; }
 
-Task<void> yield_to_loop() {
-    co_await asio::post(asio::use_awaitable);
-}
+Task<void> yield_to_loop() { co_await asio::post(asio::use_awaitable); }
 
 Task<Result<std::size_t>> read_plain(ConnectionPtr on, MutableBytes out) {
     if (on->must_yield()) co_await yield_to_loop();
     if (!on->is_usable()) co_return std::unexpected(on->explain({}, "read"));
-    const ssize_t n = retry([&] {
-        return ::recv(on->socket.native_handle(), out.data(), out.size(), MSG_DONTWAIT);
-    });
+    const ssize_t n = retry(
+        [&] { return ::recv(on->socket.native_handle(), out.data(), out.size(), MSG_DONTWAIT); });
     if (n >= 0) co_return static_cast<std::size_t>(n);
     const int error = errno;
     if (!would_block(error)) co_return std::unexpected(on->explain(to_code(error), "read"));

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
-
-#include <stdlib.h>
 
 #include "runtime/real/loops.h"
 #include "runtime/sync.h"
@@ -32,8 +31,7 @@ class TempDir {
 };
 
 inline std::unique_ptr<Loops> make_loops(const std::string& data_dir, std::size_t io_loops = 1) {
-    auto loops =
-        Loops::create({.io_loops = io_loops, .pool_threads = 2, .data_dir = data_dir});
+    auto loops = Loops::create({.io_loops = io_loops, .pool_threads = 2, .data_dir = data_dir});
     EXPECT_TRUE(loops.has_value());
     return std::move(*loops);
 }

@@ -34,8 +34,8 @@ std::string last_error() {
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_length,
                 const unsigned char* offered, unsigned int offered_length, void*) {
     unsigned char* chosen = nullptr;
-    const int result = SSL_select_next_proto(&chosen, out_length, kAlpn, sizeof(kAlpn), offered,
-                                             offered_length);
+    const int result =
+        SSL_select_next_proto(&chosen, out_length, kAlpn, sizeof(kAlpn), offered, offered_length);
     if (result != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_NOACK;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -122,9 +122,9 @@ Result<SslPtr> make_client(SSL_CTX* context, const std::string& server_name, boo
         return fail(Code::kInvalid, "server name " + server_name);
     }
     if (!verify) return ssl;
-    const int set = is_name ? SSL_set1_host(ssl.get(), server_name.c_str())
-                            : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()),
-                                                            server_name.c_str());
+    const int set =
+        is_name ? SSL_set1_host(ssl.get(), server_name.c_str())
+                : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), server_name.c_str());
     if (set != 1) return fail(Code::kInvalid, "server name " + server_name);
     return ssl;
 }
@@ -182,14 +182,14 @@ bool is_usable(const TlsConnection& on) { return on.connection->is_usable() && !
 
 Error explain(const TlsConnection& on, const std::string& error) {
     Error explained = on.connection->explain({}, "TLS");
-    if (explained.code == Code::kClosed && on.connection->is_open()) explained.context = "TLS: " + error;
+    if (explained.code == Code::kClosed && on.connection->is_open())
+        explained.context = "TLS: " + error;
     return explained;
 }
 
 // Waits until the socket is ready for what OpenSSL wants.
 Task<Result<void>> wait_ready(TlsPtr on, Outcome wanted) {
-    const auto direction =
-        wanted == Outcome::kWantRead ? Socket::wait_read : Socket::wait_write;
+    const auto direction = wanted == Outcome::kWantRead ? Socket::wait_read : Socket::wait_write;
     const auto [code] = co_await on->connection->socket.async_wait(direction, kAwait);
     if (code) co_return std::unexpected(on->connection->explain(code, "TLS"));
     co_return Result<void>();

@@ -2,11 +2,11 @@
 // waits for readiness. The handshake happens inside the first read or write.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <memory>
 #include <mutex>
 #include <string>
-
-#include <openssl/ssl.h>
 
 #include "runtime/real/socket.h"
 #include "runtime/world.h"

@@ -43,8 +43,9 @@ std::optional<std::string> unix_path(std::string_view address) {
 
 Result<Fd> listen_unix(const std::string& path, int backlog) {
     TRY_ASSIGN(Endpoint endpoint, open_endpoint(path));
-    struct stat status {};
-    if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) (void)::unlink(path.c_str());
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
+        (void)::unlink(path.c_str());
     if (::bind(endpoint.socket.get(), endpoint.raw(), sizeof(endpoint.address)) != 0) {
         return os_error(errno, "listen on " + path);
     }

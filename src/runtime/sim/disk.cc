@@ -181,7 +181,8 @@ Task<Result<std::size_t>> read_file_at(HandlePtr handle, std::uint64_t offset, M
     }
     FileState& file = handle->node->file;
     const std::uint64_t size = file.cached().size();
-    const std::uint64_t length = offset < size ? std::min<std::uint64_t>(out.size(), size - offset) : 0;
+    const std::uint64_t length =
+        offset < size ? std::min<std::uint64_t>(out.size(), size - offset) : 0;
     if (length > 0 && disk.draw(disk.faults().bit_rot_ppm)) {
         const std::uint64_t bit = offset * 8 + disk.random().below(length * 8);
         disk.trace("bit rot", bit, 0);
@@ -320,9 +321,8 @@ class SimDisk final : public Disk {
         return open_file(state_, std::move(path), mode);
     }
     Task<Result<void>> remove(std::string path) override {
-        return change_tree(state_, "remove", [path = std::move(path)](DiskState& disk) {
-            return disk.remove(path);
-        });
+        return change_tree(state_, "remove",
+                           [path = std::move(path)](DiskState& disk) { return disk.remove(path); });
     }
     Task<Result<void>> rename(std::string from, std::string to) override {
         return change_tree(state_, "rename",

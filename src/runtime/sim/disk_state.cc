@@ -20,7 +20,7 @@ void apply_entry(Node::Entries& entries, const std::string& name, const NodePtr&
 }
 
 // Walks one kind of entries (cached or durable) along a path; "" is the root.
-Result<NodePtr> walk(NodePtr node, std::string_view path, Node::Entries Node::*entries) {
+Result<NodePtr> walk(NodePtr node, std::string_view path, Node::Entries Node::* entries) {
     std::string_view rest = path;
     while (!rest.empty()) {
         const auto slash = rest.find('/');
@@ -131,9 +131,8 @@ std::list<DiskState::TreeChange> DiskState::take_changes(const NodePtr& director
     std::list<TreeChange> taken;
     for (auto at = changes_.begin(); at != changes_.end();) {
         const auto next = std::next(at);
-        const bool concerned = std::ranges::any_of(at->entries, [&](const EntryChange& entry) {
-            return entry.directory == directory;
-        });
+        const bool concerned = std::ranges::any_of(
+            at->entries, [&](const EntryChange& entry) { return entry.directory == directory; });
         if (at->number < mark && concerned) taken.splice(taken.end(), changes_, at);
         at = next;
     }

@@ -22,9 +22,9 @@ struct Node {
 
     const bool is_directory;
     using Entries = std::map<std::string, std::shared_ptr<Node>, std::less<>>;
-    Entries cached;   // directories
-    Entries durable;  // directories
-    FileState file;   // files
+    Entries cached;           // directories
+    Entries durable;          // directories
+    FileState file;           // files
     std::uint32_t links = 0;  // names in cached directories
     std::uint32_t opens = 0;  // handles of the running incarnation
 };

@@ -137,11 +137,10 @@ void FileState::fail_sync(ChangeNumber mark) {
 
 void FileState::settle() {
     for (auto at = pending_.begin(); at != pending_.end();) {
-        const bool blocked =
-            at->stage != Stage::kDurable ||
-            std::any_of(pending_.begin(), at, [&](const Pending& older) {
-                return overlap(older.change, at->change);
-            });
+        const bool blocked = at->stage != Stage::kDurable ||
+                             std::any_of(pending_.begin(), at, [&](const Pending& older) {
+                                 return overlap(older.change, at->change);
+                             });
         if (blocked) {
             ++at;
             continue;

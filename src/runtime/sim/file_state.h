@@ -36,7 +36,8 @@ class FileState {
     ChangeNumber begin_durable(FileChange change);
     void finish_durable(ChangeNumber number);
     void fail_durable(ChangeNumber number, Random& random);  // whole, torn or absent
-    // Everything before the mark becomes durable, or is lost for good while the cache still shows it.
+    // Everything before the mark becomes durable, or is lost for good while the cache still shows
+    // it.
     [[nodiscard]] ChangeNumber sync_mark() const { return next_; }
     void finish_sync(ChangeNumber mark);
     void fail_sync(ChangeNumber mark);

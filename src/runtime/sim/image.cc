@@ -58,10 +58,11 @@ std::byte* Image::own(std::uint64_t page) {
 
 void Image::write(std::uint64_t offset, base::Bytes bytes) {
     const std::byte* from = bytes.data();
-    for_pages(offset, bytes.size(), [&](std::uint64_t page, std::uint64_t begin, std::uint64_t end) {
-        std::memcpy(own(page) + begin, from, end - begin);
-        from += end - begin;
-    });
+    for_pages(offset, bytes.size(),
+              [&](std::uint64_t page, std::uint64_t begin, std::uint64_t end) {
+                  std::memcpy(own(page) + begin, from, end - begin);
+                  from += end - begin;
+              });
     grow(offset + bytes.size());
 }
 

@@ -23,12 +23,12 @@ class Image {
 
     // Fewer bytes than asked only at the end.
     std::size_t read(std::uint64_t offset, base::MutableBytes out) const;
-    void write(std::uint64_t offset, base::Bytes bytes);  // grows the size
-    void zero(std::uint64_t offset, std::uint64_t length);  // what is mapped; keeps the size
+    void write(std::uint64_t offset, base::Bytes bytes);       // grows the size
+    void zero(std::uint64_t offset, std::uint64_t length);     // what is mapped; keeps the size
     void reserve(std::uint64_t offset, std::uint64_t length);  // maps; grows the size
     void punch(std::uint64_t offset, std::uint64_t length);    // unmaps; keeps the size
     void resize(std::uint64_t size);
-    void grow(std::uint64_t size);  // never shrinks
+    void grow(std::uint64_t size);     // never shrinks
     void flip_bit(std::uint64_t bit);  // of mapped data; a hole stays a hole
 
   private:

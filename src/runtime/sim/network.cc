@@ -173,10 +173,10 @@ Task<Result<void>> write_to(NetworkState* net, ConnectionPtr on, std::size_t sid
                 co_await on->ends[side].waiters.wait();
                 continue;
             }
-            const std::size_t n =
-                std::min({rest.size(), kInFlightLimit - out.in_flight,
-                          kSegment - net->random().below(kSegment / 2)});
-            out.segments.push_back({next_arrival(*net, out), std::string(base::as_text(rest.first(n)))});
+            const std::size_t n = std::min({rest.size(), kInFlightLimit - out.in_flight,
+                                            kSegment - net->random().below(kSegment / 2)});
+            out.segments.push_back(
+                {next_arrival(*net, out), std::string(base::as_text(rest.first(n)))});
             out.in_flight += n;
             wake_at(*net, on, 1 - side, out.last_arrival);
             rest = rest.subspan(n);

@@ -65,7 +65,8 @@ void Scheduler::enqueue(Incarnation* owner, Action action) {
 
 void Scheduler::at(Time time, Incarnation* owner, Action action) {
     HAMSTER_ASSERT(owner->scheduler == this, owner->id);
-    timers_.emplace(std::pair(std::max(time, now_), sequence_++), Handler{owner, std::move(action)});
+    timers_.emplace(std::pair(std::max(time, now_), sequence_++),
+                    Handler{owner, std::move(action)});
 }
 
 Task<void> Scheduler::sleep(Micros duration) {

@@ -3,6 +3,8 @@
 // an incarnation destroys everything queued for it without running any of it.
 #pragma once
 
+#include <boost/asio/execution.hpp>
+#include <boost/asio/execution_context.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,9 +14,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <boost/asio/execution.hpp>
-#include <boost/asio/execution_context.hpp>
 
 #include "runtime/prng.h"
 #include "runtime/waiter.h"
@@ -109,8 +108,8 @@ class Scheduler {
 
     // Begins a life; it lasts until end().
     Incarnation* begin();
-    // Marks it dead, destroys its waiters, timers and queued handlers, runs `teardown`, then asserts
-    // that no frame of it is left anywhere.
+    // Marks it dead, destroys its waiters, timers and queued handlers, runs `teardown`, then
+    // asserts that no frame of it is left anywhere.
     void end(Incarnation* incarnation, const std::function<void()>& teardown);
 
     void enqueue(Incarnation* owner, Action action);

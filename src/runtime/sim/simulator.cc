@@ -224,9 +224,9 @@ World& Machine::boot() {
     HAMSTER_ASSERT(impl_->life == nullptr, impl_->name);
     ++impl_->lives;
     impl_->disk->boot();
-    impl_->life = std::make_unique<Life>(impl_->scheduler, impl_->seed, impl_->name, impl_->disk,
-                                         impl_->network, &impl_->clock_offset_ms,
-                                         impl_->scheduler->begin());
+    impl_->life =
+        std::make_unique<Life>(impl_->scheduler, impl_->seed, impl_->name, impl_->disk,
+                               impl_->network, &impl_->clock_offset_ms, impl_->scheduler->begin());
     return impl_->life->world;
 }
 

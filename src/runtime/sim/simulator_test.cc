@@ -148,8 +148,7 @@ TEST(Simulator, CrashDestroysEveryFrameAndResumesNone) {
         auto node = std::make_unique<Owned>();
         spawn(world.executor, node->gate, "waiter", wait_for(&node->event, &count));
         spawn(world.executor, node->gate, "sleeper", sleep_long(&world, &count));
-        spawn(world.executor, node->gate, "parent",
-              wait_in_children(&world, &node->event, &count));
+        spawn(world.executor, node->gate, "parent", wait_in_children(&world, &node->event, &count));
         spawn(world.executor, node->gate, "pool", work_in_pool(&world, &count));
         sim.run_for(Micros(static_cast<std::int64_t>(seed * 20)));
         if (seed > 0) EXPECT_EQ(count, 6);
