@@ -183,6 +183,7 @@ void set_header(RequestHead& head, std::string name, std::string value) {
 
 std::vector<std::string_view> sorted_names(const RequestHead& head) {
     std::vector<std::string_view> names;
+    names.reserve(head.headers.size());
     for (const Header& h : head.headers) names.push_back(h.name);
     std::ranges::sort(names);
     return names;
