@@ -1,36 +1,35 @@
-// Bugs that the simulator plants to prove that its checkers see them. Compiled in only with
-// HAMSTER_PLANTED_BUGS; every other build knows them as the constant false. Each place that can go
-// wrong on purpose asks planted(Bug) once. One thread: set before a simulated world starts.
+// Bugs that the simulator plants to prove that its checkers see them. Each place that can go wrong
+// on purpose asks planted(Bug) once. Which answer it gets is decided by the link: every binary but
+// the simulator takes the one of planted.cc, which is always false and which nothing can switch; so
+// the simulator tests the very objects that are shipped.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <string_view>
 
-#include "base/planted_config.h"  // made by CMake: defines HAMSTER_PLANTED_BUGS or does not
-
 namespace hamster::base {
 
 enum class Bug {
     kNone,
-    kWalAckBeforeSync,        // the log answers although its group never became durable
-    kWalRetrySync,            // a failed write of the log is retried and believed
-    kWalTruncateOnDamage,     // damage in the middle of the log is taken for its end
-    kWalStaleRecord,          // a recycled log file's old groups count as new ones
-    kShardAckBeforeSync,      // a packed record is cached, not durable, when it is answered
-    kShardNoAddress,          // a slice is verified without looking at whose it is
-    kShardLateBuffer,         // a group is written from memory that was used for something else
-    kCollectPinned,           // garbage goes although a reader still needs it
-    kCollectParts,            // an upload in progress does not keep its parts
-    kOrphanInFlight,          // the orphan scan removes what is about to be committed
-    kLastSliceShort,          // off by one in the last slice of a ranged read
-    kRetryAsNew,              // a repeated proposal carries a new request id: applied twice
-    kDropBeforeFlush,         // the log is dropped before the store is flushed
-    kPreconditionTooEarly,    // If-None-Match is judged before the log only
-    kCompleteAnyPart,         // Complete takes a part whatever ETag the client named
-    kListSkipsAtBorder,       // a page begins one key too late
-    kCommitUnverified,        // a body is committed though its checksum is wrong
-    kDeleteForgotten,         // a delete is not replayed after a restart
+    kWalAckBeforeSync,      // the log answers although its group never became durable
+    kWalRetrySync,          // a failed write of the log is retried and believed
+    kWalTruncateOnDamage,   // damage in the middle of the log is taken for its end
+    kWalStaleRecord,        // a recycled log file's old groups count as new ones
+    kShardAckBeforeSync,    // a packed record is cached, not durable, when it is answered
+    kShardNoAddress,        // a slice is verified without looking at whose it is
+    kShardLateBuffer,       // a group is written from memory that was used for something else
+    kCollectPinned,         // garbage goes although a reader still needs it
+    kCollectParts,          // an upload in progress does not keep its parts
+    kOrphanInFlight,        // the orphan scan removes what is about to be committed
+    kLastSliceShort,        // off by one in the last slice of a ranged read
+    kRetryAsNew,            // a repeated proposal carries a new request id: applied twice
+    kDropBeforeFlush,       // the log is dropped before the store is flushed
+    kPreconditionTooEarly,  // If-None-Match is judged before the log only
+    kCompleteAnyPart,       // Complete takes a part whatever ETag the client named
+    kListSkipsAtBorder,     // a page begins one key too late
+    kCommitUnverified,      // a body is committed though its checksum is wrong
+    kDeleteForgotten,       // a delete is not replayed after a restart
 };
 
 struct PlantedBug {
@@ -58,14 +57,7 @@ inline constexpr std::array kPlantedBugs = {
     PlantedBug{Bug::kDeleteForgotten, "delete-forgotten"},
 };
 
-#ifdef HAMSTER_PLANTED_BUGS
-inline Bug& planted_bug() {
-    static Bug bug = Bug::kNone;
-    return bug;
-}
-inline bool planted(Bug bug) { return planted_bug() == bug; }
-#else
-constexpr bool planted(Bug) { return false; }
-#endif
+// Any thread. The simulator's own definition stands in tests/simulation/planted.cc.
+bool planted(Bug bug);
 
 }  // namespace hamster::base

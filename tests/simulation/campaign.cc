@@ -1,5 +1,7 @@
 #include "campaign.h"
 
+#include "planted.h"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -32,12 +34,6 @@ void send_line(int fd, const std::string& line) {
 
 std::string packed(std::string_view text) { return base::hex_encode(base::as_bytes(text)); }
 
-void plant([[maybe_unused]] base::Bug bug) {
-#ifdef HAMSTER_PLANTED_BUGS
-    base::planted_bug() = bug;
-#endif
-}
-
 // The child: its share of the seeds, one line per event.
 [[noreturn]] void work(const Campaign& campaign, int number, int fd) {
     if (campaign.quiet && std::freopen("/dev/null", "w", stderr) == nullptr) ::_exit(3);
@@ -48,14 +44,14 @@ void plant([[maybe_unused]] base::Bug bug) {
         const std::uint64_t seed = campaign.seeds[i];
         send_line(fd, fmt::format("begin {}", seed));
         Outcome outcome = run_seed(seed, false);
-        const bool again = campaign.repeat_every > 0 &&
-                           i % static_cast<std::size_t>(campaign.repeat_every) == 0;
+        const bool again =
+            campaign.repeat_every > 0 && i % static_cast<std::size_t>(campaign.repeat_every) == 0;
         if (!outcome.violation && again) {
             const Outcome second = run_seed(seed, false);
             if (second.trace_hash != outcome.trace_hash) {
-                outcome.violation = Violation{
-                    "I14", fmt::format("trace hash {:016x}, then {:016x}", outcome.trace_hash,
-                                       second.trace_hash)};
+                outcome.violation =
+                    Violation{"I14", fmt::format("trace hash {:016x}, then {:016x}",
+                                                 outcome.trace_hash, second.trace_hash)};
             }
         }
         for (const std::string& point : outcome.points) {
@@ -141,8 +137,9 @@ class Parent {
             if (fds[i].revents != 0 && !read_from(children_[i])) {
                 const int status = finish(children_[i]);
                 if (!children_[i].ended && !tally_.failure) {
-                    tally_.failure = Failure{children_[i].seed, "assert",
-                                             fmt::format("the process died with status {}", status)};
+                    tally_.failure =
+                        Failure{children_[i].seed, "assert",
+                                fmt::format("the process died with status {}", status)};
                 }
                 children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(i));
             }
@@ -171,7 +168,8 @@ class Parent {
             tally_.requests += base::parse_u64(words[2]).value_or(0);
             tally_.simulated_s += static_cast<double>(base::parse_u64(words[3]).value_or(0)) / 1e6;
             if (campaign_->progress && tally_.passed % 10 == 0) {
-                fmt::print(stderr, "\r{} of {} seeds passed", tally_.passed, campaign_->seeds.size());
+                fmt::print(stderr, "\r{} of {} seeds passed", tally_.passed,
+                           campaign_->seeds.size());
             }
         }
         if (words[0] == "fail") {

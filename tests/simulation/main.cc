@@ -14,6 +14,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "campaign.h"
+#include "planted.h"
 
 namespace hamster::simulation {
 
@@ -53,18 +54,30 @@ Arguments parse(int argc, char** argv) {
     };
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
-        if (word == "--seed") out.seed = number(i);
-        else if (word == "--seeds") out.count = number(i);
-        else if (word == "--first") out.first = number(i);
-        else if (word == "--limit") out.limit = number(i);
-        else if (word == "--jobs") out.jobs = std::max(1, static_cast<int>(number(i)));
-        else if (word == "--repeat-every") out.repeat_every = static_cast<int>(number(i));
-        else if (word == "--repeat-check") out.repeat_every = 1;
-        else if (word == "--verbose") out.verbose = true;
-        else if (word == "--points") out.points = true;
-        else if (word == "--corpus" && i + 1 < argc) out.corpus = argv[++i];
-        else if (word == "--planted" && i + 1 < argc) out.planted = argv[++i];
-        else usage();
+        if (word == "--seed")
+            out.seed = number(i);
+        else if (word == "--seeds")
+            out.count = number(i);
+        else if (word == "--first")
+            out.first = number(i);
+        else if (word == "--limit")
+            out.limit = number(i);
+        else if (word == "--jobs")
+            out.jobs = std::max(1, static_cast<int>(number(i)));
+        else if (word == "--repeat-every")
+            out.repeat_every = static_cast<int>(number(i));
+        else if (word == "--repeat-check")
+            out.repeat_every = 1;
+        else if (word == "--verbose")
+            out.verbose = true;
+        else if (word == "--points")
+            out.points = true;
+        else if (word == "--corpus" && i + 1 < argc)
+            out.corpus = argv[++i];
+        else if (word == "--planted" && i + 1 < argc)
+            out.planted = argv[++i];
+        else
+            usage();
     }
     return out;
 }
@@ -78,32 +91,22 @@ base::Bug bug_named(std::string_view name) {
     std::exit(2);
 }
 
-void need_planted_bugs() {
-#ifndef HAMSTER_PLANTED_BUGS
-    fmt::print(stderr, "hamster-sim: planted bugs are compiled in only with HAMSTER_PLANTED_BUGS=ON "
-                       "(the asan preset)\n");
-    std::exit(2);
-#endif
-}
-
 void print_failure(const Failure& failure, std::string_view planted) {
-    fmt::print("\nseed {} breaks {}\n{}\nreproduce: hamster-sim --seed {}{}{} --verbose\n", failure.seed,
-               failure.invariant, failure.account, failure.seed, planted.empty() ? "" : " --planted ",
-               planted);
+    fmt::print("\nseed {} breaks {}\n{}\nreproduce: hamster-sim --seed {}{}{} --verbose\n",
+               failure.seed, failure.invariant, failure.account, failure.seed,
+               planted.empty() ? "" : " --planted ", planted);
 }
 
 int run_one(const Arguments& arguments) {
     if (!arguments.planted.empty()) {
-        need_planted_bugs();
         [[maybe_unused]] const base::Bug bug = bug_named(arguments.planted);
-#ifdef HAMSTER_PLANTED_BUGS
-        base::planted_bug() = bug;
-#endif
+        plant(bug);
     }
     if (arguments.verbose) base::configure_log(base::LogLevel::kInfo, base::LogFormat::kHuman);
     const Outcome outcome = run_seed(*arguments.seed, arguments.verbose);
     fmt::print("seed {}: trace hash {:016x}, {} requests, {:.1f} s simulated\n", *arguments.seed,
-               outcome.trace_hash, outcome.requests, static_cast<double>(outcome.simulated_us) / 1e6);
+               outcome.trace_hash, outcome.requests,
+               static_cast<double>(outcome.simulated_us) / 1e6);
     if (!outcome.violation) {
         fmt::print("1 passed, 0 failed\n");
         return 0;
@@ -156,7 +159,8 @@ std::vector<std::uint64_t> range_of(std::uint64_t first, std::uint64_t count) {
 // Files of lines "SEED why"; '#' begins a comment.
 std::vector<std::uint64_t> corpus_of(const std::string& dir) {
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(dir)) files.push_back(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(dir))
+        files.push_back(entry.path());
     std::ranges::sort(files);
     std::vector<std::uint64_t> seeds;
     for (const auto& path : files) {
@@ -179,7 +183,6 @@ std::vector<std::uint64_t> corpus_of(const std::string& dir) {
 
 // Each bug must be found by some seed.
 int run_planted(const Arguments& arguments) {
-    need_planted_bugs();
     int found = 0;
     int missed = 0;
     for (const base::PlantedBug& bug : base::kPlantedBugs) {
@@ -196,7 +199,8 @@ int run_planted(const Arguments& arguments) {
             ++found;
             const std::string& account = tally.failure->account;
             fmt::print("{:<24} found by seed {:>5} ({}) {}\n", bug.name, tally.failure->seed,
-                       tally.failure->invariant, account.substr(0, std::min<std::size_t>(account.find('\n'), 100)));
+                       tally.failure->invariant,
+                       account.substr(0, std::min<std::size_t>(account.find('\n'), 100)));
         } else {
             ++missed;
             fmt::print("{:<24} NOT FOUND in {} seeds\n", bug.name, tally.passed);
@@ -220,7 +224,8 @@ int run(int argc, char** argv) {
         }
         return run_many(seeds, arguments, false);
     }
-    if (arguments.count) return run_many(range_of(arguments.first, *arguments.count), arguments, true);
+    if (arguments.count)
+        return run_many(range_of(arguments.first, *arguments.count), arguments, true);
     usage();
 }
 

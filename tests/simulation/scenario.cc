@@ -314,6 +314,7 @@ void Scenario::run_checker(Task<void> task) {
 struct FoundSlice {
     std::uint64_t offset = 0;
     std::uint32_t span = 0;
+    std::uint32_t length = 0;  // of the payload
 };
 
 std::vector<FoundSlice> slices_in(std::string_view content) {
@@ -323,7 +324,7 @@ std::vector<FoundSlice> slices_in(std::string_view content) {
         const auto header = shards::decode_header(base::as_bytes(tail));
         if (!header || header->kind != shards::Kind::kSlice) continue;
         const std::uint32_t span = shards::large_span(header->length);
-        if (span <= end && header->offset == end - span) found.push_back({end - span, span});
+        if (span <= end && header->offset == end - span) found.push_back({end - span, span, header->length});
     }
     return found;
 }
@@ -347,15 +348,14 @@ bool Scenario::misdirect_in(const std::string& path) {
     const auto content = machine_.durable_content(path);
     if (!content) return false;
     const std::vector<FoundSlice> slices = slices_in(*content);
-    for (std::size_t i = 0; i + 1 < slices.size(); ++i) {
-        for (std::size_t j = i + 1; j < slices.size(); ++j) {
-            if (slices[i].span != slices[j].span) continue;
-            (void)sim_.run_on(machine_, misdirect(&machine_.world(), path, slices[i].offset,
-                                                  slices[j].offset, slices[i].span));
-            return true;
-        }
+    bool any = false;
+    for (int attempt = 0; attempt < 8 && slices.size() > 1 && !is_down_; ++attempt) {
+        const FoundSlice from = slices[random_.below(slices.size())];
+        const FoundSlice to = slices[random_.below(slices.size())];
+        if (from.offset == to.offset || from.length != to.length) continue;
+        any = sim_.run_on(machine_, misdirect(&machine_.world(), path, from.offset, to.offset, to.span));
     }
-    return false;
+    return any;
 }
 
 void Scenario::rot_segment() {
