@@ -361,8 +361,8 @@ def machine():
                 cpu = line.split(":", 1)[1].strip()
                 break
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    run = subprocess.run(["stat", "-f", "-c", "%T", OUT], capture_output=True, text=True,
-                         check=False)
+    run = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", OUT], capture_output=True,
+                         text=True, check=False)
     return (f"{os.cpu_count()} cores of {cpu}, {pages / (1 << 30):.0f} GiB of memory, "
             f"{run.stdout.strip()}, Linux {platform.release()}")
 
