@@ -66,6 +66,7 @@ class Worker {
         std::map<int, StoredPart> parts;
         std::map<int, std::string> replaced;  // an ETag the part had before
         std::map<int, bool> doubtful;         // an upload of this part had no answer
+        bool maybe_aborted = false;           // an abort had no answer
     };
 
     Task<void> one_operation();

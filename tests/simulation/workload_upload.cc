@@ -52,6 +52,7 @@ Task<void> Worker::multipart() {
         auto aborted = co_await call(std::move(abort), "abort-upload");
         if (aborted.ok()) co_return;
         (void)excused(aborted, "AbortMultipartUpload");
+        upload.maybe_aborted = true;
     }
     open_uploads_.push_back(std::move(upload));
 }
@@ -169,6 +170,7 @@ Task<void> Worker::complete(Upload upload) {
     // Whether an earlier attempt took effect cannot be told from these.
     if (repeated || reply.status == 0) co_return model.unknown(op);
     if (reply.status == 400 && (stale || doubtful)) co_return model.refused(op);
+    if (reply.status == 404 && upload.maybe_aborted) co_return model.refused(op);
     settle_write(op, reply, conditional);
     if (!reply.ok() && reply.status == 412) open_uploads_.push_back(std::move(upload));
 }
