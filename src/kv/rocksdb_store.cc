@@ -20,14 +20,14 @@
 namespace hamster::kv {
 namespace {
 
-constexpr int kMaxOpenFiles = 512;                 // table files kept open
-constexpr int kBackgroundJobs = 2;                 // flushes and compactions at once
-constexpr int kMaxWriteBuffers = 3;                // memtables: one filling, two being flushed
-constexpr int kCacheShardBits = 2;  // four shards, against contention of a few loops
+constexpr int kMaxOpenFiles = 512;   // table files kept open
+constexpr int kBackgroundJobs = 2;   // flushes and compactions at once
+constexpr int kMaxWriteBuffers = 3;  // memtables: one filling, two being flushed
+constexpr int kCacheShardBits = 2;   // four shards, against contention of a few loops
 constexpr std::size_t kMetadataBlockBytes = 16 << 10;  // of partitioned filters and indexes
-constexpr std::size_t kTableBlockBytes = 8 << 10;  // fewer index entries than with 4 KiB
-constexpr double kBloomBits = 10;                  // per key: about 1 % false positives
-constexpr std::size_t kInfoLogBytes = 1 << 20;     // RocksDB's own log: two files of this
+constexpr std::size_t kTableBlockBytes = 8 << 10;      // fewer index entries than with 4 KiB
+constexpr double kBloomBits = 10;                      // per key: about 1 % false positives
+constexpr std::size_t kInfoLogBytes = 1 << 20;         // RocksDB's own log: two files of this
 constexpr runtime::Micros kResumeEvery = std::chrono::seconds(1);
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
@@ -318,7 +318,8 @@ rocksdb::Options tuned(const Options& options, rocksdb::Env* env) {
     out.stats_persist_period_sec = 0;
     rocksdb::BlockBasedTableOptions table;
     // Few shards and partitioned filters and indexes: by default the cache splits into pieces of
-    // about 1 MiB, and a whole filter that fits none of them is read and checked again by every get.
+    // about 1 MiB, and a whole filter that fits none of them is read and checked again by every
+    // get.
     table.block_cache = rocksdb::NewLRUCache(options.cache_bytes, kCacheShardBits);
     table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
     table.partition_filters = true;
