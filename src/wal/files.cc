@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "base/log.h"
-#include "base/planted.h"
 
 namespace hamster::wal {
 namespace {
@@ -167,8 +166,7 @@ runtime::Task<Result<std::shared_ptr<LogFile>>> Files::make(std::uint64_t epoch)
         }
         file = std::move(*blank);
     }
-    const bool same_seed = base::planted(base::Bug::kWalStaleRecord);
-    const FileHeader header{epoch, same_seed ? 1 : world_->random.next()};
+    const FileHeader header{epoch, world_->random.next()};
     base::Buffer block(base::kBlock);
     block.resize(base::kBlock);
     encode_file_header(header, block.writable());

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "base/hash.h"
+#include "base/planted.h"
 
 namespace hamster::wal {
 namespace {
@@ -30,6 +31,7 @@ std::uint64_t checksum_at(base::Bytes bytes, std::uint64_t seed, std::uint64_t o
 }  // namespace
 
 std::uint64_t FileHeader::seed() const {
+    if (base::planted(base::Bug::kWalStaleRecord)) return 1;
     std::array<std::byte, 16> raw;
     store_le64(raw.data(), epoch);
     store_le64(raw.data() + 8, salt);
