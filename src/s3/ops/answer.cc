@@ -75,6 +75,11 @@ S3Error error_of(const Answer& answer) {
             return plain(ErrorCode::kTooManyBuckets);
         case Answer::INVALID_REQUEST:
             return plain(ErrorCode::kInvalidRequest, answer.detail());
+        // Not applied, and not to be: a new request may be.
+        case Answer::REQUEST_EXPIRED:
+            return plain(ErrorCode::kServiceUnavailable);
+        // No operation of S3 deletes users, so this would be our own bug, like what is not named.
+        case Answer::USER_OWNS_BUCKETS:
         default:
             return unexpected_answer(answer);
     }
@@ -98,7 +103,8 @@ runtime::Task<S3Result<Committed>> commit(runtime::World* world, meta::Group* gr
             co_return Committed{std::move(*answer)};
         }
         // Expired after an unknown outcome: it stays unknown.
-        if (answer) co_return std::unexpected(unexpected_answer(*answer));
+        if (answer && attempt > 1) co_return std::unexpected(unexpected_answer(*answer));
+        if (answer) co_return std::unexpected(error_of(*answer));
         if (answer.error().code != Code::kUnknownOutcome || attempt == kMaxProposals) {
             co_return std::unexpected(from_error(answer.error()));
         }

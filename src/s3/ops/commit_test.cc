@@ -75,7 +75,17 @@ TEST(Commit, StaysUnknownInTheEnd) {
 TEST(Commit, AnExpiredReplayIsNoRefusal) {
     ToldGroup group;
     group.answers = {failure(Code::kUnknownOutcome), answer(proto::Answer::REQUEST_EXPIRED)};
-    EXPECT_FALSE(run_commit(group));
+    const auto result = run_commit(group);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kInternalError);
+}
+
+TEST(Commit, ExpiredAtOnceWasNotApplied) {
+    ToldGroup group;
+    group.answers = {answer(proto::Answer::REQUEST_EXPIRED)};
+    const auto result = run_commit(group);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kServiceUnavailable);
 }
 
 TEST(Commit, OtherFailuresAreNotTriedAgain) {
