@@ -1,7 +1,9 @@
 // The reconciler of one node: what its disk holds against what the metadata names.
 //
 // Garbage: a blob whose last reference went. Its shards go once it is older than the grace and no
-// reader of this node has it pinned; then a command drops the row.
+// reader of this node has it pinned; then a command drops the row. On a full disk the grace is
+// kFullGraceMs at most: deleting is how a full store is helped, and pins protect the readers there
+// are; what is left of the grace is for the moment between a reader's view and its pins.
 //
 // Orphans: shards that no row names, left by PUTs that never committed. Nothing may be removed
 // that a command under way could still name. Proof: an orphan is old by this machine's clock *and*
@@ -26,6 +28,7 @@ namespace {
 
 constexpr std::size_t kGarbagePage = 256;         // rows, one command at most
 constexpr std::size_t kGarbagePagesPerRound = 64; // the walk goes on in the next round
+constexpr std::uint64_t kFullGraceMs = 5'000;
 constexpr std::size_t kOrphanPage = 512;          // shards looked at between two pauses
 constexpr std::uint64_t kPageGapMs = 5;           // foreground traffic wins
 constexpr int kCompactionsPerRound = 4;
@@ -96,11 +99,13 @@ Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     CO_TRY_ASSIGN(const meta::View view, viewed);
     CO_TRY_ASSIGN(const auto entries, view.garbage(after, kGarbagePage));
     const std::uint64_t now_ms = group.stamp_now();
+    const std::uint64_t grace_ms =
+        is_full() ? std::min(options_.gc_grace_ms, kFullGraceMs) : options_.gc_grace_ms;
     std::vector<base::BlobId> due;
     std::uint64_t due_bytes = 0;
     for (const auto& entry : entries) {
         const std::uint64_t bytes = entry.garbage.blob().size();
-        if (is_older(now_ms, entry.garbage.since_ms(), options_.gc_grace_ms) &&
+        if (is_older(now_ms, entry.garbage.since_ms(), grace_ms) &&
             (!pins_->is_pinned(entry.blob) || base::planted(base::Bug::kCollectPinned))) {
             due.push_back(entry.blob);
             due_bytes += bytes;

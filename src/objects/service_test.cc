@@ -145,6 +145,48 @@ TEST(Service, GarbageIsCollectedAfterItsGraceAndNotBefore) {
     on_node(4, quiet(), garbage_waits_for_grace);
 }
 
+Task<void> fill_and_delete(SimNode* node) {
+    std::uint64_t stored = 0;
+    while (!node->objects->is_full() && stored < 200) {
+        auto put = co_await node->put("key" + std::to_string(stored), stored, 3U << 20U);
+        if (put) ++stored;
+        if (!put) break;
+    }
+    EXPECT_TRUE(node->objects->is_full());
+    EXPECT_GT(stored, 3U);
+    auto opened = co_await node->open_object("key1", std::nullopt);
+    EXPECT_TRUE(opened.has_value());
+    for (const char* key : {"key0", "key1"}) {
+        auto erased = co_await node->erase(key);
+        EXPECT_TRUE(erased.has_value());
+    }
+    const std::uint64_t before = node->shards->stats().shards;
+    co_await sleep_ms(node, 2000);
+    co_await node->objects->reconcile_once();
+    EXPECT_EQ(node->shards->stats().shards, before);
+    co_await sleep_ms(node, 4000);
+    co_await node->objects->reconcile_once();
+    EXPECT_EQ(node->shards->stats().shards, before - 1) << "all but what a reader has open";
+    EXPECT_TRUE(opened.has_value());
+}
+TEST(Service, AFullDiskShortensTheGrace) {
+    Simulator sim(6);
+    auto& machine = sim.machine("a");
+    auto node = std::make_unique<SimNode>(&machine.boot(), quiet());
+    machine.set_faults({.capacity_bytes = 96U << 20U});
+    node->reserve_bytes = 32U << 20U;
+    struct Whole {
+        static Task<void> run(SimNode* node) {
+            const bool opened = co_await node->open();
+            EXPECT_TRUE(opened);
+            co_await fill_and_delete(node);
+            co_await node->close();
+        }
+    };
+    EXPECT_TRUE(sim.run_on(machine, Whole::run(node.get())));
+    machine.crash([&] { node.reset(); });
+}
+
 Task<void> garbage_waits_for_readers(SimNode* node) {
     const std::uint64_t size = 4U << 20U;
     auto put = co_await node->put("key", 1, size);

@@ -63,6 +63,7 @@ struct SimNode {
     std::unique_ptr<shards::Store> shards;
     std::unique_ptr<Service> objects;
     base::BucketId bucket;
+    std::uint64_t reserve_bytes = 0;  // of the shard store
 
     // Opens the stores; founds them and makes the bucket when they are new. False on an error,
     // which only an injected fault may cause.
@@ -70,6 +71,7 @@ struct SimNode {
         shards::Options store;
         store.segment_bytes = 4U << 20U;
         store.small_segment_bytes = 1U << 20U;
+        store.reserve_bytes = reserve_bytes;
         auto opened_shards = co_await shards::Store::open(world, "shards", store, &metrics);
         if (!opened_shards) co_return false;
         shards = std::move(*opened_shards);
