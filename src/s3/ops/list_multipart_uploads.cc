@@ -17,14 +17,14 @@ std::string upload_text(const proto::Upload& upload) {
 }
 
 S3Result<> write_upload(XmlWriter& xml, ListingText& text, const meta::UploadEntry& entry,
-                        const meta::View& view) {
+                        OwnerNames& owners) {
     const proto::Upload& upload = entry.upload;
-    TRY_ASSIGN(const Owner owner, owner_named(view, upload.owner()));
+    TRY_ASSIGN(const Owner* owner, owners.find(upload.owner()));
     xml.open("Upload");
     text.element(xml, "Key", entry.key);
     xml.element("UploadId", upload_text(upload));
-    write_owner(xml, "Initiator", owner);
-    write_owner(xml, "Owner", owner);
+    write_owner(xml, "Initiator", *owner);
+    write_owner(xml, "Owner", *owner);
     xml.element("StorageClass", "STANDARD");
     xml.element("Initiated", base::iso8601(upload.initiated_ms()));
     if (upload.checksum_algorithm() != proto::CHECKSUM_NONE) {
@@ -78,8 +78,9 @@ S3Result<std::string> render_uploads(const std::string& bucket, const UploadList
     if (listing.url) xml.element("EncodingType", "url");
     xml.element("MaxUploads", listing.limit);
     xml.element("IsTruncated", page.truncated);
+    OwnerNames owners(&view);
     for (const meta::UploadEntry& entry : page.entries) {
-        TRY(write_upload(xml, text, entry, view));
+        TRY(write_upload(xml, text, entry, owners));
     }
     text.common_prefixes(xml, page.prefixes);
     xml.close();

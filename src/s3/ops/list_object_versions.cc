@@ -12,9 +12,9 @@ namespace hamster::s3::ops {
 namespace {
 
 S3Result<> write_version(XmlWriter& xml, ListingText& text, const meta::VersionEntry& entry,
-                         const meta::View& view) {
+                         OwnerNames& owners) {
     const proto::Version& version = entry.version;
-    TRY_ASSIGN(const Owner owner, owner_named(view, version.owner()));
+    TRY_ASSIGN(const Owner* owner, owners.find(version.owner()));
     xml.open(version.delete_marker() ? "DeleteMarker" : "Version");
     text.element(xml, "Key", entry.key);
     xml.element("VersionId", version_text(version.version_id()));
@@ -28,7 +28,7 @@ S3Result<> write_version(XmlWriter& xml, ListingText& text, const meta::VersionE
         }
         xml.element("Size", version.size());
     }
-    write_owner(xml, "Owner", owner);
+    write_owner(xml, "Owner", *owner);
     if (!version.delete_marker()) xml.element("StorageClass", "STANDARD");
     xml.close();
     return {};
@@ -86,8 +86,9 @@ S3Result<std::string> render_versions(const std::string& bucket, const VersionLi
     text.optional_element(xml, "Delimiter", listing.delimiter);
     if (listing.url) xml.element("EncodingType", "url");
     xml.element("IsTruncated", page.truncated);
+    OwnerNames owners(&view);
     for (const meta::VersionEntry& entry : page.entries) {
-        TRY(write_version(xml, text, entry, view));
+        TRY(write_version(xml, text, entry, owners));
     }
     text.common_prefixes(xml, page.prefixes);
     xml.close();

@@ -42,7 +42,7 @@ void append_owner(std::string& out, const Owner& owner) {
 class Renderer final : public meta::CurrentVisitor {
   public:
     Renderer(const meta::View* view, const ObjectListing* listing)
-        : view_(view), listing_(listing) {
+        : listing_(listing), owners_(view) {
         rows_.contents.reserve(kBytesPerRow * listing->limit / 4);
     }
 
@@ -64,22 +64,16 @@ class Renderer final : public meta::CurrentVisitor {
     }
 
   private:
-    // A bucket's objects have few owners: each is looked up once.
     const Owner* owner_of_row(const std::string& id) {
-        const auto known = owners_.find(id);
-        if (known != owners_.end()) return &known->second;
-        auto owner = owner_named(*view_, id);
-        if (!owner) {
-            failure_ = std::move(owner).error();
-            return nullptr;
-        }
-        return &owners_.emplace(id, std::move(*owner)).first->second;
+        auto owner = owners_.find(id);
+        if (owner) return *owner;
+        failure_ = std::move(owner).error();
+        return nullptr;
     }
 
-    const meta::View* view_;
     const ObjectListing* listing_;
     ObjectRows rows_;
-    std::map<std::string, Owner> owners_;
+    OwnerNames owners_;
     std::optional<S3Error> failure_;
 };
 
