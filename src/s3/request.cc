@@ -20,4 +20,10 @@ bool RequestHead::has_param(std::string_view name) const {
     return param(name).has_value();
 }
 
+std::string RequestHead::url() const {
+    std::string out = secure ? "https://" : "http://";
+    out += header("host").value_or("localhost");
+    return out + raw_path;
+}
+
 }  // namespace hamster::s3

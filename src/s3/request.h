@@ -35,6 +35,7 @@ struct RequestHead {
     std::vector<Header> headers;
     unsigned http_minor = 1;
     bool keep_alive = true;
+    bool secure = false;  // came over TLS
     bool expect_continue = false;
     bool chunked = false;                        // Transfer-Encoding: chunked
     std::optional<std::uint64_t> content_length; // absent when chunked or none
@@ -43,6 +44,8 @@ struct RequestHead {
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
     [[nodiscard]] std::optional<std::string_view> param(std::string_view name) const;
     [[nodiscard]] bool has_param(std::string_view name) const;
+    // Scheme, host and path as the client addressed us: the URL of the bucket or object.
+    [[nodiscard]] std::string url() const;
 };
 
 struct Identity {

@@ -95,6 +95,7 @@ runtime::Task<bool> Session::serve(RequestHead head) {
     exchange.resource = head.raw_path;
     exchange.http_minor = head.http_minor;
     exchange.keep_alive = head.keep_alive;
+    head.secure = stream_->is_tls();
     HttpBody http(&world(), stream_.get(), &received_, head, frontend_->options.body);
 
     base::Gauge& in_flight = frontend_->metrics->in_flight();

@@ -64,15 +64,10 @@ S3Error missing_part_checksum(ChecksumAlgorithm algorithm, std::uint32_t number)
             {}};
 }
 
-// Where the object is, as the client addressed it.
-std::string location_of(const RequestHead& head) {
-    return "http://" + std::string(head.header("host").value_or("localhost")) + head.raw_path;
-}
-
 std::string render(const VerifiedRequest& request, const proto::Answer& answer, std::size_t parts) {
     XmlWriter xml;
     xml.open_root("CompleteMultipartUploadResult");
-    xml.element("Location", location_of(request.head()));
+    xml.element("Location", request.head().url());
     xml.element("Bucket", request.bucket());
     xml.element("Key", request.key());
     xml.element("ETag", '"' + answer.etag() + '"');

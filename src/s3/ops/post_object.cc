@@ -25,10 +25,11 @@ std::optional<std::string_view> redirect_target(const RequestHead& head) {
     return target;
 }
 
-std::string location_of(const RequestHead& head, const std::string& bucket,
-                        const std::string& key) {
-    return "http://" + std::string(head.header("host").value_or("localhost")) + "/" + bucket + "/" +
-           base::uri_encode(key, true);
+// The form went to the bucket's URL, which names the bucket in its host or in its path.
+std::string location_of(const RequestHead& head, const std::string& key) {
+    std::string out = head.url();
+    if (!out.ends_with('/')) out += '/';
+    return out + base::uri_encode(key, true);
 }
 
 std::string with_result(std::string_view target, const std::string& bucket, const std::string& key,
@@ -58,7 +59,7 @@ std::string render(const std::string& location, const std::string& bucket, const
 Reply plan_post_reply(const RequestHead& head, const std::string& bucket, const std::string& key,
                       const PutOutcome& outcome) {
     Reply reply;
-    const std::string location = location_of(head, bucket, key);
+    const std::string location = location_of(head, key);
     const std::string_view status = head.header("success_action_status").value_or("");
     if (const auto target = redirect_target(head)) {
         reply.status = 303;

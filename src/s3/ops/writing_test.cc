@@ -266,9 +266,16 @@ TEST(DeleteList, Parsing) {
 
 TEST(PostReply, StatusesAndRedirects) {
     const PutOutcome outcome{"abc", {}, {}};
-    Reply reply = plan_post_reply(head_with({{"host", "h"}}), "bucket", "a b", outcome);
+    RequestHead form = head_with({{"host", "h:9000"}});
+    form.raw_path = "/bucket";
+    Reply reply = plan_post_reply(form, "bucket", "a b", outcome);
     EXPECT_EQ(reply.status, 204);
-    EXPECT_EQ(*find(reply, "Location"), "http://h/bucket/a%20b");
+    EXPECT_EQ(*find(reply, "Location"), "http://h:9000/bucket/a%20b");
+    form = head_with({{"host", "bucket.example.com"}});
+    form.raw_path = "/";
+    form.secure = true;
+    EXPECT_EQ(*find(plan_post_reply(form, "bucket", "k/l", outcome), "Location"),
+              "https://bucket.example.com/k/l");
     EXPECT_EQ(*find(reply, "ETag"), "\"abc\"");
     reply = plan_post_reply(head_with({{"success_action_status", "201"}}), "bucket", "k", outcome);
     EXPECT_EQ(reply.status, 201);
