@@ -23,12 +23,16 @@ struct ServerOptions {
     runtime::Micros head = std::chrono::seconds(10);   // for its head to be complete, once begun
     runtime::Micros write = std::chrono::seconds(60);  // for each kWritePiece to be taken
     BodyDeadlines body;
-    runtime::Micros linger = std::chrono::seconds(2);  // for a refused body to stop coming
+    // A refused body: how long it may pause, and how long it may come in all.
+    runtime::Micros linger_pause = std::chrono::seconds(5);
+    runtime::Micros linger = std::chrono::seconds(30);
 };
 
 inline constexpr std::size_t kWritePiece = 256 * 1024;      // bytes
 inline constexpr std::uint64_t kMaxDrainBytes = 64 * 1024;  // of an unread body, to keep on
-inline constexpr std::size_t kMaxLingerBytes = 1024 * 1024;
+// Of a refused body, read and dropped so that a client which sends all of it before it listens
+// (no Expect: 100-continue) gets the answer and not a reset. More than the parts SDKs cut.
+inline constexpr std::uint64_t kMaxLingerBytes = 64ULL << 20;
 
 struct Frontend {
     Context* context;

@@ -284,13 +284,17 @@ runtime::Task<bool> Session::drain(HttpBody* http) {
 }
 
 // Closing while the client still sends would reset the connection and may destroy the reply on
-// its way: half-close, then read on for a moment.
+// its way: half-close, then read on until the client has seen the reply and hangs up.
 runtime::Task<void> Session::linger() {
     co_await stream_->shutdown();
-    stream_->set_deadline(world().clock.now() + frontend_->options.linger);
-    std::vector<std::byte> sink(16 * 1024);
-    std::size_t taken = 0;
+    const ServerOptions& options = frontend_->options;
+    const runtime::Time end = world().clock.now() + options.linger;
+    std::vector<std::byte> sink(64 * 1024);
+    std::uint64_t taken = 0;
     while (taken < kMaxLingerBytes) {
+        const runtime::Time now = world().clock.now();
+        if (now >= end) co_return;
+        stream_->set_deadline(std::min(end, now + options.linger_pause));
         auto n = co_await stream_->read_some(sink);
         if (!n || *n == 0) co_return;
         taken += *n;
