@@ -52,6 +52,9 @@ class HttpBody final : public ByteSource {
     [[nodiscard]] bool is_done() const { return chunked_ ? chunks_.is_done() : left_ == 0; }
     // The client still waits for 100-continue: what it sends next cannot be known.
     [[nodiscard]] bool awaits_continue() const { return awaits_continue_ && !is_done(); }
+    // The client asked for 100-continue and got none, for there is no body to wait for.
+    [[nodiscard]] bool owes_continue() const { return awaits_continue_ && is_done(); }
+    runtime::Task<S3Result<>> send_continue();
     [[nodiscard]] bool is_broken() const { return broken_; }
     [[nodiscard]] std::uint64_t bytes_read() const { return bytes_read_; }
     // At most; exact unless chunked.
@@ -61,7 +64,6 @@ class HttpBody final : public ByteSource {
     runtime::Task<S3Result<std::size_t>> fill(base::MutableBytes out);
     runtime::Task<S3Result<std::size_t>> take(base::MutableBytes out, std::uint64_t limit);
     runtime::Task<S3Result<std::size_t>> read_chunked(base::MutableBytes out);
-    runtime::Task<S3Result<>> send_continue();
     std::unexpected<S3Error> fail_with(ErrorCode code);
 
     runtime::World* world_;

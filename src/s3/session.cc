@@ -113,7 +113,14 @@ runtime::Task<bool> Session::serve(RequestHead head) {
                           (!http.is_done() && http.bytes_left() > kMaxDrainBytes);
     const bool close = !exchange.keep_alive || stopping_ || in_doubt;
     const int status = reply.status;
-    bool usable = co_await send(&exchange, std::move(reply), close);
+    // Nothing obliges us to say 100 when no body follows, but version 1 of the AWS CLI takes the
+    // status line of a connection's first reply without it for that of all later ones too.
+    bool usable = true;
+    if (!close && http.owes_continue()) {
+        const auto interim = co_await http.send_continue();
+        usable = interim.has_value();
+    }
+    if (usable) usable = co_await send(&exchange, std::move(reply), close);
     in_flight.add(-1);
     account(exchange, status, http.bytes_read());
     if (!usable) co_return false;

@@ -4,142 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include "base/encoding.h"
-#include "crypto/digest.h"
-#include "runtime/sim/simulator.h"
-#include "s3/server.h"
+#include "s3/session_scene.h"
 
 namespace hamster::s3 {
 namespace {
 
-using std::chrono::seconds;
-
-const SigningIdentity kAlice{"ALICE", "alice-secret", "us-east-1"};
-
-class FakeCredentials final : public CredentialSource {
-  public:
-    runtime::Task<Result<std::optional<Credential>>> find(std::string access_key_id) override {
-        if (access_key_id != kAlice.access_key_id) co_return std::optional<Credential>();
-        Credential credential;
-        credential.secret = kAlice.secret;
-        credential.identity.name = "alice";
-        credential.identity.access_key_id = access_key_id;
-        co_return std::optional<Credential>(std::move(credential));
-    }
-};
-
-// What the handler saw, for the tests to look at. Tests run one after the other on one thread.
-struct Seen {
-    int calls = 0;
-    int completed = 0;  // bodies that were read to their verified end
-    std::string key;
-    std::string body;
-    std::string md5;
-};
-Seen seen;
-
-runtime::Task<S3Result<Reply>> fake_handler(Context*, const VerifiedRequest* request,
-                                            RequestBody* body) {
-    ++seen.calls;
-    seen.key = request->key();
-    seen.body.clear();
-    if (request->action() == Action::kPutObject || request->action() == Action::kPostObject) {
-        body->want_md5();
-        std::vector<std::byte> piece(100'000);
-        while (true) {
-            auto n = co_await body->read(piece);
-            if (!n) co_return refuse(ErrorCode::kInternalError);
-            if (*n == 0) break;
-            seen.body.append(reinterpret_cast<const char*>(piece.data()), *n);
-        }
-        ++seen.completed;
-        seen.md5 = body->md5();
-    }
-    Reply reply;
-    reply.header("x-test", "a\r\nb");
-    if (request->action() == Action::kGetObject) reply.body = "content of " + request->key();
-    if (request->action() == Action::kHeadObject) reply.head_length = 77;
-    co_return reply;
-}
-
-Handler fake_dispatch(Action) { return fake_handler; }
-
-class SessionTest : public ::testing::Test {
-  protected:
-    SessionTest() {
-        seen = Seen();
-        start(ServerOptions());
-    }
-    ~SessionTest() override { simulator.run(drain(this)); }
-
-    void start(ServerOptions options) {
-        server = std::make_unique<Server>(&context, &credentials, fake_dispatch, options);
-        server->start(world.network.listen("127.0.0.1:9000", nullptr).value());
-    }
-    static runtime::Task<void> drain(SessionTest* t) { co_await t->server->drain(seconds(5)); }
-
-    static runtime::Task<void> talk(SessionTest* t, std::string text, bool half_close,
-                                    std::string* reply) {
-        const runtime::Time deadline = t->world.clock.now() + seconds(300);
-        auto stream = co_await t->world.network.connect("127.0.0.1:9000", deadline);
-        EXPECT_TRUE(stream.has_value());
-        if (!stream) co_return;
-        (*stream)->set_deadline(deadline);
-        std::vector<base::Bytes> pieces{base::as_bytes(text)};
-        auto written = co_await (*stream)->write(std::move(pieces));
-        if (written && half_close) co_await (*stream)->shutdown();
-        std::vector<std::byte> piece(65536);
-        while (true) {
-            auto n = co_await (*stream)->read_some(piece);
-            if (!n || *n == 0) break;
-            reply->append(reinterpret_cast<const char*>(piece.data()), *n);
-        }
-        (*stream)->close();
-    }
-    // Everything the server answers until it closes; idle connections are closed after 30 s.
-    std::string exchange(const std::string& text, bool half_close = false) {
-        std::string reply;
-        simulator.run(talk(this, text, half_close, &reply));
-        return reply;
-    }
-
-    RequestHead head(const std::string& method, const std::string& path) {
-        RequestHead out;
-        out.method = method;
-        out.raw_path = path;
-        out.headers.push_back({"host", "h"});
-        return out;
-    }
-    static std::string wire(const RequestHead& head, const std::string& extra = {}) {
-        std::string out = head.method + " " + target_of(head) + " HTTP/1.1\r\n";
-        for (const Header& h : head.headers) out += h.name + ": " + h.value + "\r\n";
-        return out + extra + "\r\n";
-    }
-    std::string signed_request(RequestHead out, const std::string& payload_hash,
-                               const std::string& extra = {}) {
-        sign_request(out, kAlice, world.clock.unix_ms(), payload_hash);
-        return wire(out, extra);
-    }
-    std::string put(const std::string& body, const std::string& hash) {
-        return signed_request(head("PUT", "/bkt/key"), hash,
-                              "Content-Length: " + std::to_string(body.size()) + "\r\n") +
-               body;
-    }
-
-    runtime::sim::Simulator simulator{1};
-    runtime::World& world = simulator.harness();
-    base::Metrics metrics;
-    Settings settings;
-    Context context{&world, nullptr, &settings, &metrics};
-    FakeCredentials credentials;
-    std::unique_ptr<Server> server;
-};
-
-bool has(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
-}
-
-#define EXPECT_CODE(reply, code) EXPECT_TRUE(has(reply, "<Code>" code "</Code>")) << (reply)
+using namespace testing;
 
 TEST_F(SessionTest, ServesPipelinedRequestsOnOneConnection) {
     const std::string get = signed_request(head("GET", "/bkt/a%20b"), std::string(kEmptySha256));
@@ -285,49 +155,6 @@ TEST_F(SessionTest, PresignedUrls) {
                 "AccessDenied");
 }
 
-// A body in aws-chunked with signed chunks, correct unless the caller breaks it afterwards.
-struct Chunked {
-    std::string request;
-    std::vector<std::string> chunks;
-    [[nodiscard]] std::string text() const {
-        std::string out = request;
-        for (const std::string& chunk : chunks) out += chunk;
-        return out;
-    }
-};
-
-Chunked signed_chunks(runtime::World& world, std::vector<std::string> data) {
-    RequestHead head;
-    head.method = "PUT";
-    head.raw_path = "/bkt/key";
-    std::size_t decoded = 0;
-    std::size_t length = 0;
-    data.emplace_back();
-    const auto size_of = [](const std::string& d) { return fmt::format("{:x}", d.size()); };
-    for (const std::string& d : data) {
-        decoded += d.size();
-        length += size_of(d).size() + 17 + 64 + 4 + d.size();
-    }
-    head.headers = {{"host", "h"},
-                    {"content-length", std::to_string(length)},
-                    {"x-amz-decoded-content-length", std::to_string(decoded)}};
-    const std::uint64_t now = world.clock.unix_ms();
-    sign_request(head, kAlice, now, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
-    const std::string date = base::amz_date(now);
-    const Scope scope{date.substr(0, 8), "us-east-1"};
-    const std::string key = signing_key(kAlice.secret, scope);
-    Chunked out;
-    out.request = head.method + " /bkt/key HTTP/1.1\r\n";
-    for (const Header& h : head.headers) out.request += h.name + ": " + h.value + "\r\n";
-    out.request += "\r\n";
-    std::string before = parse_authorization(*head.header("authorization")).value().signature;
-    for (const std::string& d : data) {
-        before = sign(key, chunk_string_to_sign(date, scope, before, sha256_hex(d)));
-        out.chunks.push_back(size_of(d) + ";chunk-signature=" + before + "\r\n" + d + "\r\n");
-    }
-    return out;
-}
-
 TEST_F(SessionTest, SignedChunks) {
     const std::vector<std::string> data = {std::string(70'000, 'a'), std::string(9000, 'b'), "c"};
     const Chunked good = signed_chunks(world, data);
@@ -350,6 +177,35 @@ TEST_F(SessionTest, SignedChunks) {
     Chunked unfinished = signed_chunks(world, {"aaaa", "bbbb"});
     unfinished.chunks.pop_back();
     exchange(unfinished.text(), true);
+    EXPECT_EQ(seen.completed, 1);
+}
+
+TEST_F(SessionTest, SignedTrailer) {
+    const std::vector<std::string> data = {std::string(70'000, 'a'), "b"};
+    const std::string crc = base::base64_encode(base::as_bytes(
+        crypto::digest_of(crypto::DigestKind::kCrc32c, base::as_bytes(data[0] + data[1]))));
+    const std::string trailer = "x-amz-checksum-crc32c:" + crc;
+    const Chunked good = signed_chunks(world, data, trailer);
+    EXPECT_TRUE(exchange(good.text()).starts_with("HTTP/1.1 200"));
+    EXPECT_EQ(seen.body, data[0] + data[1]);
+    EXPECT_EQ(seen.completed, 1);
+
+    // Signed as it should be, but not of this body.
+    EXPECT_CODE(exchange(signed_chunks(world, data, "x-amz-checksum-crc32c:AAAAAA==").text()),
+                "BadDigest");
+    const auto broken = [&](std::size_t chunk, const std::string& from, const std::string& to) {
+        Chunked out = signed_chunks(world, data, trailer);
+        out.chunks[chunk].replace(out.chunks[chunk].find(from), from.size(), to);
+        return exchange(out.text());
+    };
+    EXPECT_CODE(broken(3, crc, "AAAAAA=="), "SignatureDoesNotMatch");
+    EXPECT_CODE(broken(1, "b\r\n", "c\r\n"), "SignatureDoesNotMatch");
+    EXPECT_CODE(broken(3, "trailer-signature:", "trailer-signaturf:"), "MalformedTrailerError");
+    EXPECT_CODE(broken(3, "x-amz-checksum-crc32c:", "x-amz-checksum-sha256:"),
+                "MalformedTrailerError");
+    Chunked unsigned_end = signed_chunks(world, data, trailer);
+    unsigned_end.chunks[3] = trailer + "\r\n\r\n";
+    EXPECT_CODE(exchange(unsigned_end.text()), "MalformedTrailerError");
     EXPECT_EQ(seen.completed, 1);
 }
 
@@ -410,32 +266,7 @@ TEST_F(SessionTest, NothingIsServedAfterARefusedBody) {
 
 TEST_F(SessionTest, PostForm) {
     const auto form = [&](const std::string& policy_key, const std::string& range) {
-        const std::string date = base::amz_date(world.clock.unix_ms());
-        const Scope scope{date.substr(0, 8), "us-east-1"};
-        const std::string credential = "ALICE/" + scope.text();
-        const std::string policy =
-            "{\"expiration\":\"" + base::iso8601(world.clock.unix_ms() + 60'000) +
-            "\",\"conditions\":[{\"bucket\":\"bkt\"},[\"starts-with\",\"$key\",\"" + policy_key +
-            "\"],{\"x-amz-algorithm\":\"AWS4-HMAC-SHA256\"},{\"x-amz-credential\":\"" + credential +
-            "\"},{\"x-amz-date\":\"" + date + "\"},[\"content-length-range\"," + range + "]]}";
-        const std::string encoded = base::base64_encode(base::as_bytes(policy));
-        std::string body;
-        const auto field = [&](const std::string& name, const std::string& value) {
-            body += "--XX\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value +
-                    "\r\n";
-        };
-        field("key", "up/${filename}");
-        field("x-amz-algorithm", "AWS4-HMAC-SHA256");
-        field("x-amz-credential", credential);
-        field("x-amz-date", date);
-        field("policy", encoded);
-        field("x-amz-signature", sign(signing_key(kAlice.secret, scope), encoded));
-        body += "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n"
-                "Content-Type: text/plain\r\n\r\nline\r\n--X not the end\r\n--XX--\r\n";
-        RequestHead request = head("POST", "/bkt");
-        request.headers.push_back({"content-type", "multipart/form-data; boundary=XX"});
-        request.headers.push_back({"content-length", std::to_string(body.size())});
-        return exchange(wire(request) + body);
+        return exchange(form_upload(world, policy_key, range));
     };
     EXPECT_TRUE(form("up/", "0,100").starts_with("HTTP/1.1 200"));
     EXPECT_EQ(seen.key, "up/a.txt");
