@@ -109,7 +109,8 @@ proto::Answer refuse(Answer::Status status, std::string detail) {
     return answer;
 }
 
-Result<Answer> apply(kv::Store& store, base::LogIndex index, const Command& command) {
+Result<Answer> apply(kv::Store& store, base::LogIndex index, const Command& command,
+                     std::uint64_t chain) {
     TRY_ASSIGN(auto state, applied(store));
     HAMSTER_ASSERT(index.value == state.index() + 1, index.value, state.index());
     // Cluster time never goes back, whatever a command says.
@@ -119,17 +120,19 @@ Result<Answer> apply(kv::Store& store, base::LogIndex index, const Command& comm
     Txn txn(store, index, stamp);
     TRY_ASSIGN(auto answer, answer_of(txn, state, command));
     state.set_index(index.value);
+    state.set_chain(chain);
     state.set_stamp_ms(stamp);
     txn.put(system_row("applied"), state);
     TRY(txn.commit());
     return answer;
 }
 
-Result<void> apply_nothing(kv::Store& store, base::LogIndex index) {
+Result<void> apply_nothing(kv::Store& store, base::LogIndex index, std::uint64_t chain) {
     TRY_ASSIGN(auto state, applied(store));
     HAMSTER_ASSERT(index.value == state.index() + 1, index.value, state.index());
     Txn txn(store, index, state.stamp_ms());
     state.set_index(index.value);
+    state.set_chain(chain);
     txn.put(system_row("applied"), state);
     return txn.commit();
 }

@@ -51,6 +51,8 @@ class SingleVoter final : public Group {
     std::uint64_t stamp_now() override;
     Task<void> stop() override;
 
+    // Whether log and store belong together and to this cluster. Before anything is written.
+    Task<Result<void>> check_origin();
     // Applies what the log has and the store lacks. Before the first proposal.
     Task<Result<void>> replay();
     // Begins a term of its own; the first entry of a lone voter commits by itself.
@@ -63,6 +65,7 @@ class SingleVoter final : public Group {
     // A durable entry that is not applied yet; lives in the frame of its proposal.
     struct Durable {
         const Command* command;
+        std::uint64_t chain;  // of its entry
         std::optional<Result<Answer>> answer;
         runtime::Event done;
     };
@@ -70,7 +73,8 @@ class SingleVoter final : public Group {
     Task<Result<Answer>> propose_here(Command command);
     Task<Result<Answer>> commit(Command command);
     void apply_ready();
-    Result<Answer> apply_committed(LogIndex index, const Command& command);
+    Result<Answer> apply_committed(LogIndex index, const Durable& entry);
+    Task<Result<std::string>> founded_cluster(LogIndex from);
     Result<void> replay_entry(const proto::Entry& entry);
     void note_log_bytes(std::size_t bytes);
     void maybe_flush();
@@ -139,12 +143,13 @@ Task<Result<Answer>> SingleVoter::commit(Command command) {
         co_return fail(Code::kUnknownOutcome, "the log failed: " + appended.error().context);
     }
     CO_TRY(appended);
-    Durable mine{&command, std::nullopt, {}};
-    const bool first = durable_.emplace(appended->value, &mine).second;
-    HAMSTER_ASSERT(first, appended->value);
+    const LogIndex index = appended->index;
+    Durable mine{&command, appended->chain, std::nullopt, {}};
+    const bool first = durable_.emplace(index.value, &mine).second;
+    HAMSTER_ASSERT(first, index.value);
     apply_ready();
     if (!mine.answer) co_await mine.done.wait();
-    HAMSTER_ASSERT(mine.answer.has_value(), appended->value);
+    HAMSTER_ASSERT(mine.answer.has_value(), index.value);
     note_log_bytes(bytes);
     co_return std::move(*mine.answer);
 }
@@ -157,18 +162,18 @@ void SingleVoter::apply_ready() {
         HAMSTER_ASSERT(index > applied_.value, index, applied_.value);
         if (index != applied_.value + 1 && !poisoned_) return;
         durable_.erase(durable_.begin());
-        entry->answer = apply_committed(LogIndex{index}, *entry->command);
+        entry->answer = apply_committed(LogIndex{index}, *entry);
         entry->done.set();
     }
 }
 
-Result<Answer> SingleVoter::apply_committed(LogIndex index, const Command& command) {
+Result<Answer> SingleVoter::apply_committed(LogIndex index, const Durable& entry) {
     if (poisoned_) {
         // Durable in the log, behind an entry that could not be applied.
         return fail(Code::kUnknownOutcome, "the metadata stopped: " + poisoned_->context);
     }
     HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
-    auto answer = apply(*store_, index, command);
+    auto answer = apply(*store_, index, *entry.command, entry.chain);
     if (!answer) {
         store_failed_ = true;
         poisoned_ = answer.error();
@@ -243,28 +248,75 @@ Result<void> SingleVoter::replay_entry(const proto::Entry& entry) {
         TRY_ASSIGN(auto command, decode_command(base::as_bytes(entry.payload())));
         const bool forget = base::planted(base::Bug::kDeleteForgotten);
         if (forget && command.has_delete_object()) command.mutable_drop_garbage();
-        TRY(apply(*store_, index, command));
+        TRY(apply(*store_, index, command, entry.chain()));
     } else {
-        TRY(apply_nothing(*store_, index));
+        TRY(apply_nothing(*store_, index, entry.chain()));
     }
     applied_ = index;
     unflushed_bytes_ += entry.payload().size();
     return {};
 }
 
-Task<Result<void>> SingleVoter::replay() {
-    auto before = applied(*store_);
-    CO_TRY(before);
-    applied_ = LogIndex{before->index()};
+// The cluster that the log from `from` on founds; empty when it does not.
+Task<Result<std::string>> SingleVoter::founded_cluster(LogIndex from) {
+    std::string cluster;
+    auto visit = [&cluster](const proto::Entry& entry) -> Result<void> {
+        if (entry.kind() != proto::Entry::COMMAND || !cluster.empty()) return {};
+        TRY_ASSIGN(const auto command, decode_command(base::as_bytes(entry.payload())));
+        if (command.has_found_cluster()) cluster = command.found_cluster().info().cluster_id();
+        return {};
+    };
+    auto read = co_await log_->read(from, LogIndex{log_->last_index().value + 1}, std::move(visit));
+    CO_TRY(read);
+    co_return cluster;
+}
+
+Task<Result<void>> SingleVoter::check_origin() {
+    CO_TRY_ASSIGN(const proto::Applied state, applied(*store_));
     const LogIndex first = log_->first_index();
     const LogIndex last = log_->last_index();
-    if (applied_.value + 1 < first.value || applied_.value > last.value) {
+    if (state.index() + 1 < first.value || state.index() > last.value) {
         co_return fail(Code::kCorrupt,
                        fmt::format("the metadata store ends at entry {}, but the log holds {} to "
                                    "{}: files are missing or from another time; restore the data "
                                    "directory as a whole from one backup",
-                                   applied_.value, first.value, last.value));
+                                   state.index(), first.value, last.value));
     }
+    if (state.chain() != 0) {
+        auto follows = co_await log_->check_follows(LogIndex{state.index()}, state.chain());
+        if (!follows && follows.error().code == Code::kCorrupt) {
+            co_return fail(Code::kCorrupt,
+                           fmt::format("the metadata store and the log have different histories "
+                                       "({}): files of two directories or times were mixed; "
+                                       "restore the data directory as a whole from one backup",
+                                       follows.error().context));
+        }
+        CO_TRY(follows);
+    }
+    if (options_.cluster.is_zero()) co_return Result<void>{};
+    std::string cluster;
+    auto info = View(store_->snapshot()).cluster();
+    if (info) {
+        cluster = info->cluster_id();
+    } else if (info.error().code != Code::kNotFound) {
+        co_return std::unexpected(std::move(info).error());
+    } else {
+        auto founded = co_await founded_cluster(LogIndex{state.index() + 1});
+        CO_TRY_ASSIGN(cluster, std::move(founded));
+    }
+    if (!cluster.empty() && cluster != options_.cluster.view()) {
+        co_return fail(Code::kInvalid,
+                       "the metadata belongs to another cluster than this data "
+                       "directory: restore both from the same backup");
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> SingleVoter::replay() {
+    auto before = applied(*store_);
+    CO_TRY(before);
+    applied_ = LogIndex{before->index()};
+    const LogIndex last = log_->last_index();
     const LogIndex from{applied_.value + 1};
     auto visit = [this](const proto::Entry& entry) { return replay_entry(entry); };
     auto read = co_await log_->read(from, LogIndex{last.value + 1}, std::move(visit));
@@ -301,6 +353,8 @@ Task<Result<void>> SingleVoter::found(proto::ClusterInfo info) {
 }
 
 Task<Result<void>> start(SingleVoter* group, bool empty, const proto::ClusterInfo* info) {
+    auto checked = co_await group->check_origin();
+    CO_TRY(checked);
     auto replayed = co_await group->replay();
     CO_TRY(replayed);
     auto leading = co_await group->lead();
@@ -310,6 +364,35 @@ Task<Result<void>> start(SingleVoter* group, bool empty, const proto::ClusterInf
     co_return co_await group->found(*info);
 }
 
+// Nothing is made where metadata is expected: a new log beside an old store would hide the loss.
+Task<Result<void>> check_present(runtime::Disk* disk, std::string dir) {
+    constexpr std::string_view kWhatToDo =
+        "a disk that is not mounted, or files that were deleted; restore the data directory as a "
+        "whole from one backup, nothing has been changed";
+    auto names = co_await disk->list(dir);
+    if (!names && names.error().code != Code::kNotFound) {
+        co_return std::unexpected(std::move(names).error());
+    }
+    const auto is_ours = [](const std::string& name) {
+        return name == "log" || name == "vote" || name == "store";
+    };
+    if (!names || std::ranges::none_of(*names, is_ours)) {
+        co_return fail(Code::kNotFound,
+                       fmt::format("there is no metadata in {}/: {}", dir, kWhatToDo));
+    }
+    const std::string log = dir + "/log";
+    auto files = co_await disk->list(log);
+    if (!files && files.error().code != Code::kNotFound) {
+        co_return std::unexpected(std::move(files).error());
+    }
+    const auto is_log = [](const std::string& name) { return name.ends_with(".wal"); };
+    if (!files || std::ranges::none_of(*files, is_log)) {
+        co_return fail(Code::kCorrupt,
+                       fmt::format("the log in {}/ is missing: {}", log, kWhatToDo));
+    }
+    co_return Result<void>{};
+}
+
 }  // namespace
 
 Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::string dir,
@@ -317,6 +400,10 @@ Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::st
                                                 const proto::ClusterInfo* found,
                                                 base::Metrics* metrics) {
     HAMSTER_ASSERT(control != nullptr && metrics != nullptr);
+    if (found == nullptr) {
+        auto present = co_await check_present(&control->disk, dir);
+        CO_TRY(present);
+    }
     auto made = co_await control->disk.make_dir(dir);
     CO_TRY(made);
     wal::Options wal_options;
@@ -326,7 +413,10 @@ Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::st
     const bool empty = log->last_index().value == 0;
     if (empty && found == nullptr) {
         co_await log->stop();
-        co_return fail(Code::kNotFound, "there is no metadata here yet: run `hamster init` first");
+        co_return fail(Code::kCorrupt,
+                       fmt::format("the log in {}/log/ is empty: restore the data directory as a "
+                                   "whole from one backup",
+                                   dir));
     }
     auto stored = co_await kv::open(control, dir + "/store", options.store);
     if (!stored) {

@@ -54,13 +54,14 @@ struct GroupOptions {
     std::uint64_t flush_after_bytes = 64ULL << 20;  // log bytes between store flushes
     std::uint64_t wal_file_bytes = 64ULL << 20;
     kv::Options store;
+    base::ClusterId cluster{};  // metadata of another cluster is refused; zero: not checked
 };
 
 // Opens (or founds, when `found` is not null and the directory is empty) the group under `dir`:
 // recovers the log, replays what the store has not flushed. On the control loop, which the group
 // belongs to; `control` and `metrics` outlive it.
-// Errors: kNotFound when there is nothing to open and nothing to found; kCorrupt, kUnsupported with
-// what to do.
+// Errors: kNotFound when there is nothing to open and nothing to found, kInvalid when it is another
+// cluster's; kCorrupt, kUnsupported. Each says what to do, and comes before anything is applied.
 runtime::Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::string dir,
                                                          GroupOptions options,
                                                          const proto::ClusterInfo* found,

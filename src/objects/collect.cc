@@ -26,13 +26,13 @@ using runtime::Task;
 
 namespace {
 
-constexpr std::size_t kGarbagePage = 256;         // rows, one command at most
-constexpr std::size_t kGarbagePagesPerRound = 64; // the walk goes on in the next round
+constexpr std::size_t kGarbagePage = 256;          // rows, one command at most
+constexpr std::size_t kGarbagePagesPerRound = 64;  // the walk goes on in the next round
 constexpr std::uint64_t kFullGraceMs = 5'000;
-constexpr std::size_t kOrphanPage = 512;          // shards looked at between two pauses
-constexpr std::uint64_t kPageGapMs = 5;           // foreground traffic wins
+constexpr std::size_t kOrphanPage = 512;  // shards looked at between two pauses
+constexpr std::uint64_t kPageGapMs = 5;   // foreground traffic wins
 constexpr int kCompactionsPerRound = 4;
-constexpr std::uint64_t kStopCheckMs = 200;       // how late stop() may be noticed
+constexpr std::uint64_t kStopCheckMs = 200;  // how late stop() may be noticed
 
 bool is_older(std::uint64_t now_ms, std::uint64_t then_ms, std::uint64_t age_ms) {
     return now_ms >= then_ms && now_ms - then_ms >= age_ms;
@@ -50,8 +50,9 @@ Task<bool> ServiceImpl::pause(std::uint64_t ms) {
 }
 
 Task<void> ServiceImpl::reconcile_loop() {
-    const std::uint64_t rounds_per_scan = std::max<std::uint64_t>(
-        1, options_.orphan_scan_interval_ms / std::max<std::uint64_t>(1, options_.reconcile_interval_ms));
+    const std::uint64_t rounds_per_scan =
+        std::max<std::uint64_t>(1, options_.orphan_scan_interval_ms /
+                                       std::max<std::uint64_t>(1, options_.reconcile_interval_ms));
     for (std::uint64_t number = 1;; ++number) {
         const bool go_on = co_await pause(options_.reconcile_interval_ms);
         if (!go_on) co_return;
@@ -162,10 +163,9 @@ Task<void> ServiceImpl::collect_orphans() {
 
 Task<Result<std::optional<shards::ShardId>>> ServiceImpl::orphan_page(
     std::optional<shards::ShardId> after) {
-    const std::uint64_t grace_ms =
-        base::planted(base::Bug::kOrphanInFlight) ? 0
-        : options_.orphan_grace_ms == 0           ? meta::kOrphanGraceMs
-                                                  : options_.orphan_grace_ms;
+    const std::uint64_t grace_ms = base::planted(base::Bug::kOrphanInFlight) ? 0
+                                   : options_.orphan_grace_ms == 0           ? meta::kOrphanGraceMs
+                                                                   : options_.orphan_grace_ms;
     meta::Group& group = router_->system();
     CO_TRY_ASSIGN(const std::vector<shards::ShardInfo> listed, shards_->list(after, kOrphanPage));
     const std::optional<shards::ShardId> next =

@@ -47,9 +47,8 @@ Task<void> sleep_ms(SimNode* node, std::uint64_t ms) {
     co_await node->world->clock.sleep(Micros(static_cast<std::int64_t>(ms * 1000)));
 }
 
-constexpr std::uint64_t kSizes[] = {0,      1,      4095,    4096,    131071,  131072,
-                                    131073, 262143, 262144,  262145,  524288,  1'000'003,
-                                    3U << 20U};
+constexpr std::uint64_t kSizes[] = {0,      1,      4095,   4096,   131071,    131072,   131073,
+                                    262143, 262144, 262145, 524288, 1'000'003, 3U << 20U};
 
 Task<void> put_and_get_every_size(SimNode* node) {
     std::uint64_t seed = 1;
@@ -74,9 +73,7 @@ Task<void> put_and_get_every_size(SimNode* node) {
         }
     }
 }
-TEST(Service, BodiesOfEverySizeComeBack) {
-    on_node(1, quiet(), put_and_get_every_size);
-}
+TEST(Service, BodiesOfEverySizeComeBack) { on_node(1, quiet(), put_and_get_every_size); }
 
 Task<void> read_ranges_of_parts(SimNode* node) {
     const std::vector<std::uint64_t> sizes{300'000, 5, 0, 800'000, 131'072};
@@ -100,9 +97,7 @@ Task<void> read_ranges_of_parts(SimNode* node) {
     auto outside = co_await node->get("key", ByteRange{whole.size(), 1});
     EXPECT_EQ(outside.error().code, Code::kInvalid);
 }
-TEST(Service, RangesOfMultipartBodies) {
-    on_node(2, quiet(), read_ranges_of_parts);
-}
+TEST(Service, RangesOfMultipartBodies) { on_node(2, quiet(), read_ranges_of_parts); }
 
 Task<void> break_bodies(SimNode* node) {
     for (const std::uint64_t size : kSizes) {
@@ -115,9 +110,7 @@ Task<void> break_bodies(SimNode* node) {
     auto listed = node->shards->list(std::nullopt, 10);
     EXPECT_TRUE(listed.has_value() && listed->empty());
 }
-TEST(Service, ABodyThatFailsVerificationIsNeverStored) {
-    on_node(3, quiet(), break_bodies);
-}
+TEST(Service, ABodyThatFailsVerificationIsNeverStored) { on_node(3, quiet(), break_bodies); }
 
 Task<bool> is_stored(SimNode* node, const StoredBody& body) {
     const auto id = base::BlobId::from_bytes(body.blob->blob_id());
@@ -228,7 +221,8 @@ Task<void> readers_may_leave_early(SimNode* node) {
         opened->reset();  // with read-ahead under way
     }
     co_await sleep_ms(node, 1000);
-    EXPECT_EQ(node->metrics.render().find("hamster_body_memory_bytes 0\n") == std::string::npos, false);
+    EXPECT_EQ(node->metrics.render().find("hamster_body_memory_bytes 0\n") == std::string::npos,
+              false);
     EXPECT_EQ(node->metrics.render().find("hamster_pinned_blobs 0\n") == std::string::npos, false);
 }
 TEST(Service, AReaderThatLeavesEarlyGivesEverythingBack) {
@@ -253,9 +247,7 @@ Task<void> orphans_go(SimNode* node) {
     auto text = co_await node->get("kept", std::nullopt);
     EXPECT_TRUE(text == pattern_text(1, {0, 1000}));
 }
-TEST(Service, OrphansAreCollectedAfterTheirGrace) {
-    on_node(7, quiet(), orphans_go);
-}
+TEST(Service, OrphansAreCollectedAfterTheirGrace) { on_node(7, quiet(), orphans_go); }
 
 Task<void> exhaust_memory(SimNode* node) {
     auto put = co_await node->put("key", 1, 1U << 20U);
@@ -272,7 +264,7 @@ Task<void> exhaust_memory(SimNode* node) {
     }
     EXPECT_EQ(refused, Code::kUnavailable);
     EXPECT_EQ(readers.size(), 16U);  // 4 MiB of slices
-    for (auto& reader : readers) {  // without room to read ahead, but complete
+    for (auto& reader : readers) {   // without room to read ahead, but complete
         std::string text;
         while (true) {
             auto next = co_await reader->next();

@@ -22,7 +22,8 @@ using runtime::Task;
 
 // The byte at `offset` of the body number `seed`.
 inline std::byte pattern(std::uint64_t seed, std::uint64_t offset) {
-    const std::uint64_t word = (offset / 8 + 1) * 0x9E3779B97F4A7C15ULL ^ seed * 0xD6E8FEB86659FD93ULL;
+    const std::uint64_t word =
+        (offset / 8 + 1) * 0x9E3779B97F4A7C15ULL ^ seed * 0xD6E8FEB86659FD93ULL;
     return static_cast<std::byte>(word >> (offset % 8 * 8) ^ word >> 59U);
 }
 inline std::string pattern_text(std::uint64_t seed, ByteRange range) {

@@ -106,9 +106,9 @@ runtime::Task<Result<void>> Log::recover() {
     });
     CO_TRY(read);
     if (durable_.term > vote_.term) {
-        co_return fail(Code::kCorrupt, fmt::format("{} is of term {}, but the log ends in term {}",
-                                                   vote_path_, vote_.term.value,
-                                                   durable_.term.value));
+        co_return fail(Code::kCorrupt,
+                       fmt::format("{} is of term {}, but the log ends in term {}", vote_path_,
+                                   vote_.term.value, durable_.term.value));
     }
     tail_ = durable_;
     co_return Result<void>{};
@@ -124,7 +124,7 @@ runtime::Task<Result<Term>> Log::begin_term(base::NodeId self) {
     co_return vote_.term;
 }
 
-runtime::Task<Result<LogIndex>> Log::append(proto::Entry::Kind kind, std::string payload) {
+runtime::Task<Result<Tail>> Log::append(proto::Entry::Kind kind, std::string payload) {
     HAMSTER_ASSERT(vote_.term.value > 0);
     if (failed_) {
         co_return std::unexpected(*failed_);
@@ -146,7 +146,7 @@ runtime::Task<Result<LogIndex>> Log::append(proto::Entry::Kind kind, std::string
     }
     settle(mine, before, outcome);
     CO_TRY(outcome);
-    co_return mine.index;
+    co_return mine;
 }
 
 void Log::settle(const Tail& entry, const Tail& before, const Result<void>& outcome) {
@@ -183,6 +183,29 @@ runtime::Task<Result<void>> Log::read(LogIndex from, LogIndex to,
         co_return Result<void>{};
     }
     co_return co_await wal_->read(start, to.value, std::move(check));
+}
+
+runtime::Task<Result<void>> Log::check_follows(LogIndex index, std::uint64_t chain) {
+    HAMSTER_ASSERT(index.value > 0);
+    if (index > last_index()) {
+        co_return fail(Code::kCorrupt, fmt::format("the log ends before entry {}", index.value));
+    }
+    // The entry itself, or the oldest one kept if that comes right behind it.
+    const LogIndex at{std::max(index, first_index())};
+    if (at.value > index.value + 1) {
+        co_return Result<void>{};
+    }
+    const Tail before{index, {}, chain};
+    auto check = [at, before, index](std::uint64_t seq, base::Bytes record) -> Result<void> {
+        HAMSTER_ASSERT(seq == at.value, seq, at.value);
+        const Tail* const previous = at == index ? nullptr : &before;
+        TRY_ASSIGN(const proto::Entry entry, decode_entry(record, at, previous));
+        if (at == index && entry.chain() != before.chain) {
+            return fail(Code::kCorrupt, fmt::format("log entry {} is another one", at.value));
+        }
+        return {};
+    };
+    co_return co_await wal_->read(at.value, at.value + 1, std::move(check));
 }
 
 runtime::Task<Result<void>> Log::drop_before(LogIndex index) {

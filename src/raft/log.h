@@ -49,7 +49,8 @@ class Log {
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;
 
-    // Of the entries kept; first = last + 1 when there are none. first_index() moves by whole files.
+    // Of the entries kept; first = last + 1 when there are none. first_index() moves by whole
+    // files.
     [[nodiscard]] LogIndex first_index() const { return {wal_->first()}; }
     [[nodiscard]] LogIndex last_index() const { return {wal_->next() - 1}; }  // durable
     [[nodiscard]] Term last_term() const { return durable_.term; }
@@ -59,13 +60,16 @@ class Log {
     // append may be under way. After an error the log must be opened again.
     runtime::Task<Result<Term>> begin_term(base::NodeId self);
 
-    // Appends an entry of the current term (one must have begun) and returns its index when it is
-    // durable. Order of calls is order of indices. kIo: unknown outcome, the log is poisoned.
+    // Appends an entry of the current term (one must have begun) and returns where it stands when
+    // it is durable. Order of calls is order of indices. kIo: unknown outcome, the log is poisoned.
     // kNoSpace: not appended; entries queued behind it fail too.
-    runtime::Task<Result<LogIndex>> append(proto::Entry::Kind kind, std::string payload);
+    runtime::Task<Result<Tail>> append(proto::Entry::Kind kind, std::string payload);
     // [from, to), verified. `visit` returning an error stops.
     runtime::Task<Result<void>> read(LogIndex from, LogIndex to,
                                      std::function<Result<void>(const proto::Entry&)> visit);
+    // Whether this log is the one that `index` and `chain` were noted from, as far as the entries
+    // kept can tell. kCorrupt when it is another one or too short.
+    runtime::Task<Result<void>> check_follows(LogIndex index, std::uint64_t chain);
     // Entries below `index` are no longer needed.
     runtime::Task<Result<void>> drop_before(LogIndex index);
     runtime::Task<void> stop();

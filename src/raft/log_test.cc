@@ -39,9 +39,9 @@ TEST(RaftFormat, GoldenEntryAndVote) {
     entry.set_kind(proto::Entry::NOOP);
     entry.set_payload("payload");
     const std::string record = encode_entry(entry, 0x0102030405060708);
-    EXPECT_EQ(base::hex_encode(base::as_bytes(record)), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(record)),
               "08031009180122077061796c6f6164299cd0b1d5a1049f6c");
-    EXPECT_EQ(base::hex_encode(base::as_bytes(encode_vote({{5}, node()}))), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(encode_vote({{5}, node()}))),
               "48414d564f54450a000000010000000000000005"
               "abababababababababababababababab86ee11e0c76df6f3");
 }
@@ -136,9 +136,9 @@ Task<void> append(Scene* s, int n, std::size_t size) {
     for (int i = 0; i < n; ++i) {
         std::string payload = fmt::format("{} {}", s->calls.size(), std::string(size, 'p'));
         s->calls.push_back(payload);
-        auto index = co_await s->log->append(proto::Entry::COMMAND, std::move(payload));
-        if (index) {
-            s->acknowledged = std::max(s->acknowledged, index->value);
+        auto tail = co_await s->log->append(proto::Entry::COMMAND, std::move(payload));
+        if (tail) {
+            s->acknowledged = std::max(s->acknowledged, tail->index.value);
         } else {
             ++s->failures;
         }
@@ -205,6 +205,35 @@ TEST(RaftLog, DroppedFrontIsGoneForGood) {
     EXPECT_EQ(s.log->first_index(), first);
     EXPECT_EQ(s.log->last_index().value, 30U);
     EXPECT_EQ(s.log->last_term().value, 1U);
+}
+
+Task<void> check_follows(Scene* s, LogIndex index, std::uint64_t chain, Result<void>* out) {
+    *out = co_await s->log->check_follows(index, chain);
+}
+
+TEST(RaftLog, KnowsAnEntryOfItsOwnByTheChain) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 30, 3000)));
+    std::vector<proto::Entry> entries;
+    ASSERT_TRUE(s.sim.run_on(s.machine, read_all(&s, &entries)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, drop_before(&s, {31})));
+    const std::uint64_t first = s.log->first_index().value;
+    ASSERT_GT(first, 10U);
+    const auto follows = [&s](std::uint64_t index, std::uint64_t chain) {
+        Result<void> out;
+        EXPECT_TRUE(s.sim.run_on(s.machine, check_follows(&s, {index}, chain, &out)));
+        return out;
+    };
+    // The entry right before the oldest one kept is still vouched for; older ones are not known.
+    for (std::uint64_t index = first - 1; index <= 30; ++index) {
+        EXPECT_TRUE(follows(index, entries[index - 1].chain())) << index;
+        const auto other = follows(index, entries[index - 1].chain() ^ 1);
+        ASSERT_FALSE(other) << index;
+        EXPECT_EQ(other.error().code, Code::kCorrupt);
+    }
+    EXPECT_TRUE(follows(first - 2, 1));
+    EXPECT_FALSE(follows(31, 1));
 }
 
 TEST(RaftLog, AFullDiskLeavesTheChainWhole) {

@@ -16,9 +16,7 @@ std::optional<std::string_view> RequestHead::param(std::string_view name) const 
     return std::nullopt;
 }
 
-bool RequestHead::has_param(std::string_view name) const {
-    return param(name).has_value();
-}
+bool RequestHead::has_param(std::string_view name) const { return param(name).has_value(); }
 
 std::string RequestHead::url() const {
     std::string out = secure ? "https://" : "http://";

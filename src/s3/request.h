@@ -15,8 +15,8 @@
 namespace hamster::s3 {
 
 struct Header {
-    std::string name;  // lower case
-    std::string value; // without surrounding white space
+    std::string name;   // lower case
+    std::string value;  // without surrounding white space
 };
 
 struct QueryParam {
@@ -28,8 +28,8 @@ struct QueryParam {
 // The parsed head of one HTTP request.
 struct RequestHead {
     std::string method;
-    std::string target;        // as sent
-    std::string raw_path;      // path of the target, still encoded
+    std::string target;    // as sent
+    std::string raw_path;  // path of the target, still encoded
     std::string raw_query;
     std::vector<QueryParam> query;
     std::vector<Header> headers;
@@ -37,8 +37,8 @@ struct RequestHead {
     bool keep_alive = true;
     bool secure = false;  // came over TLS
     bool expect_continue = false;
-    bool chunked = false;                        // Transfer-Encoding: chunked
-    std::optional<std::uint64_t> content_length; // absent when chunked or none
+    bool chunked = false;                         // Transfer-Encoding: chunked
+    std::optional<std::uint64_t> content_length;  // absent when chunked or none
 
     // The first header of that (lower-case) name; nullopt when absent.
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
@@ -64,7 +64,7 @@ class VerifiedRequest {
     [[nodiscard]] Action action() const { return action_; }
     [[nodiscard]] const Identity& identity() const { return identity_; }
     [[nodiscard]] const std::string& bucket() const { return bucket_; }  // "" for the service
-    [[nodiscard]] const std::string& key() const { return key_; }        // "" for bucket and service
+    [[nodiscard]] const std::string& key() const { return key_; }  // "" for bucket and service
     [[nodiscard]] const std::string& request_id() const { return request_id_; }  // x-amz-request-id
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
         return head_.header(name);

@@ -184,8 +184,7 @@ runtime::Task<S3Result<Reply>> Session::perform_form(Exchange* exchange, Request
     auto verified = co_await frontend_->authenticator->verify_form(
         std::move(head), form.fields(), form.file_name(), exchange->request_id);
     CO_TRY(verified);
-    auto expected =
-        expectations_of(verified->request.head(), Action::kPostObject, PayloadPlan());
+    auto expected = expectations_of(verified->request.head(), Action::kPostObject, PayloadPlan());
     CO_TRY(expected);
     expected->min_bytes = verified->min_bytes;
     expected->max_bytes = verified->max_bytes;
@@ -253,8 +252,8 @@ runtime::Task<bool> Session::send(Exchange* exchange, Reply reply, bool close) {
 runtime::Task<bool> Session::send_stream(Exchange* exchange, Reply* reply, bool close) {
     auto piece = co_await reply->stream->next();
     if (!piece) {
-        Reply error = error_reply(from_error(piece.error()), exchange->resource,
-                                  exchange->request_id, false);
+        Reply error =
+            error_reply(from_error(piece.error()), exchange->resource, exchange->request_id, false);
         const bool sent = co_await send(exchange, std::move(error), close);
         co_return sent;
     }

@@ -23,9 +23,8 @@ TEST_F(SessionTest, SaysContinueEvenWhenNoBodyFollows) {
     EXPECT_EQ(count(reply, kContinue), 1);
     EXPECT_EQ(count(reply, "HTTP/1.1 200 OK\r\n"), 2);
     // A refusal that keeps the connection is no different; one that closes it needs nothing.
-    const std::string refused =
-        exchange(wire(head("PUT", "/bkt/empty"), "Expect: 100-continue\r\nContent-Length: 0\r\n") +
-                 get);
+    const std::string refused = exchange(
+        wire(head("PUT", "/bkt/empty"), "Expect: 100-continue\r\nContent-Length: 0\r\n") + get);
     EXPECT_TRUE(refused.starts_with(std::string(kContinue) + "HTTP/1.1 403")) << refused;
     EXPECT_EQ(count(refused, "HTTP/1.1 200 OK\r\n"), 1);
     const std::string last =
@@ -51,9 +50,9 @@ TEST_F(SessionTest, AClientThatGaveUpWaitingForContinue) {
 TEST_F(SessionTest, ARefusedBodyIsTakenSoThatTheClientGetsTheAnswer) {
     for (const std::size_t mib : {1U, 8U, 40U}) {
         const std::string body(mib << 20U, 'x');
-        const std::string request = signed_request(
-            head("PUT", "/bkt/refused"), std::string(kUnsignedPayload),
-            "Content-Length: " + std::to_string(body.size()) + "\r\n");
+        const std::string request =
+            signed_request(head("PUT", "/bkt/refused"), std::string(kUnsignedPayload),
+                           "Content-Length: " + std::to_string(body.size()) + "\r\n");
         const std::string reply = exchange(request + body);
         EXPECT_TRUE(reply.starts_with("HTTP/1.1 507")) << mib << " MiB: " << reply;
         EXPECT_TRUE(has(reply, "Connection: close\r\n"));
@@ -108,8 +107,8 @@ TEST_F(SessionTest, TransferEncodingChunked) {
     EXPECT_EQ(count(reply, "HTTP/1.1 200 OK\r\n"), 2) << reply;
 
     // Whatever is odd about the framing ends the connection: nothing after it is a request.
-    for (const std::string odd : {"5;x=y\r\n1117\r\n", "0x5\r\n11170\r\n", "5\n11170\n",
-                                  "-1\r\n1", " 5\r\n11170\r\n", "5\r\n111700\r\n", "\r\n"}) {
+    for (const std::string odd : {"5;x=y\r\n1117\r\n", "0x5\r\n11170\r\n", "5\n11170\n", "-1\r\n1",
+                                  " 5\r\n11170\r\n", "5\r\n111700\r\n", "\r\n"}) {
         seen = Seen();
         EXPECT_CODE(exchange(put + odd + get), "IncompleteBody");
         EXPECT_EQ(seen.calls, 1) << odd;
@@ -122,9 +121,8 @@ TEST_F(SessionTest, TransferEncodingChunked) {
     EXPECT_EQ(seen.calls, 1);
     // A plain body needs its length.
     seen = Seen();
-    const std::string plain =
-        signed_request(head("PUT", "/bkt/key"), std::string(kUnsignedPayload),
-                       "Transfer-Encoding: chunked\r\n");
+    const std::string plain = signed_request(head("PUT", "/bkt/key"), std::string(kUnsignedPayload),
+                                             "Transfer-Encoding: chunked\r\n");
     EXPECT_CODE(exchange(plain + "5\r\nabcde\r\n0\r\n\r\n" + get), "MissingContentLength");
     EXPECT_EQ(seen.calls, 0);
 }
@@ -166,8 +164,8 @@ TEST_F(SessionTest, TooManyRequestsAtOnceAreToldToSlowDown) {
     start(options);
     const std::string slow = signed_request(head("GET", "/bkt/slow"), std::string(kEmptySha256));
     const std::string quick = signed_request(head("GET", "/bkt/a"), std::string(kEmptySha256));
-    const std::vector<std::string> replies = exchange_all(
-        {{{{}, slow}}, {{{}, slow}}, {{seconds(1), quick}, {kSlow, quick}}});
+    const std::vector<std::string> replies =
+        exchange_all({{{{}, slow}}, {{{}, slow}}, {{seconds(1), quick}, {kSlow, quick}}});
     EXPECT_TRUE(replies[0].starts_with("HTTP/1.1 200"));
     EXPECT_TRUE(replies[1].starts_with("HTTP/1.1 200"));
     EXPECT_TRUE(replies[2].starts_with("HTTP/1.1 503")) << replies[2];

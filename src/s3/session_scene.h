@@ -261,8 +261,8 @@ inline Chunked signed_chunks(runtime::World& world, std::vector<std::string> dat
         if (!d.empty() || trailer.empty()) out.chunks.back() += d + "\r\n";
     }
     if (!trailer.empty()) {
-        const std::string signature = sign(
-            key, trailer_string_to_sign(date, scope, before, sha256_hex(trailer + "\n")));
+        const std::string signature =
+            sign(key, trailer_string_to_sign(date, scope, before, sha256_hex(trailer + "\n")));
         out.chunks.push_back(trailer + "\r\nx-amz-trailer-signature:" + signature + "\r\n\r\n");
     }
     std::size_t length = 0;
@@ -299,8 +299,9 @@ inline std::string form_upload(runtime::World& world, const std::string& policy_
     field("x-amz-date", date);
     field("policy", encoded);
     field("x-amz-signature", sign(signing_key(kAlice.secret, scope), encoded));
-    body += "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n"
-            "Content-Type: text/plain\r\n\r\nline\r\n--X not the end\r\n--XX--\r\n";
+    body +=
+        "--XX\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n"
+        "Content-Type: text/plain\r\n\r\nline\r\n--X not the end\r\n--XX--\r\n";
     return "POST /bkt HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
            "Content-Length: " +
            std::to_string(body.size()) + "\r\n\r\n" + body;

@@ -52,9 +52,8 @@ TEST_F(SessionTest, ContentMd5IsVerified) {
     request.headers.push_back(
         {"content-md5", base::base64_encode(base::as_bytes(crypto::md5(base::as_bytes("abc"))))});
     const auto send = [&](const std::string& body) {
-        return exchange(signed_request(request, std::string(kUnsignedPayload),
-                                       "Content-Length: 3\r\n") +
-                        body);
+        return exchange(
+            signed_request(request, std::string(kUnsignedPayload), "Content-Length: 3\r\n") + body);
     };
     EXPECT_TRUE(send("abc").starts_with("HTTP/1.1 200"));
     EXPECT_CODE(send("abd"), "BadDigest");
@@ -65,13 +64,11 @@ TEST_F(SessionTest, ContentMd5IsVerified) {
 TEST_F(SessionTest, ChecksumHeaderIsVerified) {
     RequestHead request = head("PUT", "/bkt/key");
     request.headers.push_back(
-        {"x-amz-checksum-crc32c",
-         base::base64_encode(base::as_bytes(
-             crypto::digest_of(crypto::DigestKind::kCrc32c, base::as_bytes("abc"))))});
+        {"x-amz-checksum-crc32c", base::base64_encode(base::as_bytes(crypto::digest_of(
+                                      crypto::DigestKind::kCrc32c, base::as_bytes("abc"))))});
     const auto send = [&](const std::string& body) {
-        return exchange(signed_request(request, std::string(kUnsignedPayload),
-                                       "Content-Length: 3\r\n") +
-                        body);
+        return exchange(
+            signed_request(request, std::string(kUnsignedPayload), "Content-Length: 3\r\n") + body);
     };
     EXPECT_TRUE(send("abc").starts_with("HTTP/1.1 200"));
     EXPECT_CODE(send("abd"), "BadDigest");
@@ -221,13 +218,13 @@ TEST_F(SessionTest, UnsignedTrailer) {
                         body);
     };
     const std::string data = "3\r\nabc\r\n0\r\n";
-    EXPECT_TRUE(send(data + "x-amz-checksum-crc32:" + crc + "\r\n\r\n").starts_with("HTTP/1.1 200"));
+    EXPECT_TRUE(
+        send(data + "x-amz-checksum-crc32:" + crc + "\r\n\r\n").starts_with("HTTP/1.1 200"));
     EXPECT_EQ(seen.body, "abc");
     EXPECT_CODE(send(data + "x-amz-checksum-crc32:AAAAAA==\r\n\r\n"), "BadDigest");
     EXPECT_CODE(send(data + "\r\n"), "MalformedTrailerError");
     EXPECT_CODE(send(data + "x-amz-checksum-sha1:AAAA\r\n\r\n"), "MalformedTrailerError");
-    EXPECT_CODE(send("2\r\nab\r\n0\r\nx-amz-checksum-crc32:" + crc + "\r\n\r\n"),
-                "IncompleteBody");
+    EXPECT_CODE(send("2\r\nab\r\n0\r\nx-amz-checksum-crc32:" + crc + "\r\n\r\n"), "IncompleteBody");
     EXPECT_CODE(send("ffffffffffffffff\r\nabc"), "IncompleteBody");
     EXPECT_EQ(seen.completed, 1);
 }
@@ -254,9 +251,8 @@ TEST_F(SessionTest, NothingIsServedAfterARefusedBody) {
     RequestHead request = head("PUT", "/bkt/key");
     const std::string smuggled = signed_request(head("GET", "/bkt/x"), std::string(kEmptySha256));
     const std::string body = std::string(kMaxDrainBytes, 'x') + smuggled;
-    const std::string reply =
-        exchange(wire(request, "Content-Length: " + std::to_string(body.size() + 1) + "\r\n") +
-                 body);
+    const std::string reply = exchange(
+        wire(request, "Content-Length: " + std::to_string(body.size() + 1) + "\r\n") + body);
     EXPECT_CODE(reply, "AccessDenied");
     EXPECT_EQ(seen.calls, 0);
     // A short one is skipped, and the next request on the connection is served.

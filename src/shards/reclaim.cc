@@ -58,14 +58,18 @@ runtime::Task<void> Reclaimer::run() {
     if (holes.empty() && dead.empty()) co_return;
     auto flushed = co_await flush();
     // On a full disk there may be no room to flush, and reclaiming is what makes it. A crash then
-    // leaves stale rows: recovery purges those of segments that are gone, verification the rest.
+    // leaves stale rows: recovery purges those of emptied segments, verification tells the rest.
     if (!flushed && flushed.error().code != Code::kNoSpace) {
         for (const SegmentRef& segment : dead) segment->dying = false;
         add(std::move(holes));
         co_return;
     }
     co_await punch(std::move(holes));
-    co_await retire(std::move(dead));
+    if (flushed) {
+        co_await retire(std::move(dead));
+    } else {
+        co_await empty(std::move(dead));
+    }
     core_->meters.publish();
 }
 
@@ -97,6 +101,28 @@ runtime::Task<void> Reclaimer::punch(std::vector<Hole> holes) {
     }
     auto committed = change.commit();
     if (!committed) LOG_WARN("shards", "holes not noted: {}", committed.error().context);
+}
+
+// Their files stay, cut down to their headers: a file that is missing while the index on the disk
+// counts records in it means loss to the next start. They are retired once the index is flushed.
+runtime::Task<void> Reclaimer::empty(std::vector<SegmentRef> dead) {
+    for (const SegmentRef& segment : dead) {
+        HAMSTER_ASSERT(segment->live == 0 && segment->dying, segment->id, segment->live);
+        if (is_recyclable(*segment)) {
+            pool_.push_back(segment);
+            core_->space.gained();
+            continue;
+        }
+        segment->dying = false;
+        dirty_ = true;
+        if (segment->disk <= kSegmentStart) continue;
+        auto cut = co_await segment->file->truncate(kSegmentStart);
+        if (!cut) {
+            LOG_WARN("shards", "segment {} not emptied: {}", segment->id, cut.error().context);
+            continue;
+        }
+        core_->table.set_disk(segment.get(), kSegmentStart);
+    }
 }
 
 runtime::Task<void> Reclaimer::retire(std::vector<SegmentRef> dead) {

@@ -35,6 +35,7 @@ class Reclaimer {
   private:
     std::vector<SegmentRef> take_dead();
     runtime::Task<void> punch(std::vector<Hole> holes);
+    runtime::Task<void> empty(std::vector<SegmentRef> dead);
     runtime::Task<void> retire(std::vector<SegmentRef> dead);
     [[nodiscard]] bool is_recyclable(const Segment& segment) const;
 

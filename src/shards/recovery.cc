@@ -16,6 +16,8 @@ constexpr std::size_t kBatchRows = 1024;  // rows per index change while replayi
 runtime::Task<Result<void>> Recovery::run() {
     const std::string dir = core_->segments_dir.substr(0, core_->segments_dir.rfind('/'));
     const std::size_t slash = dir.rfind('/');
+    auto marked = co_await find_mark();
+    CO_TRY(marked);
     auto made = co_await core_->world->disk.make_dir(core_->segments_dir);
     CO_TRY(made);
     auto named = co_await core_->world->disk.sync_dir(dir);
@@ -23,6 +25,8 @@ runtime::Task<Result<void>> Recovery::run() {
     named = co_await core_->world->disk.sync_dir(slash == std::string::npos ? ""
                                                                             : dir.substr(0, slash));
     CO_TRY(named);
+    marked = co_await make_mark();
+    CO_TRY(marked);
     auto done = co_await attempt();
     if (!done && done.error().code == Code::kCorrupt) {
         LOG_WARN("shards", "the index is damaged ({}): rebuilding it", done.error().context);
@@ -34,6 +38,42 @@ runtime::Task<Result<void>> Recovery::run() {
     co_return done;
 }
 
+// An unmounted disk leaves an empty directory, which looks like a new store.
+runtime::Task<Result<void>> Recovery::find_mark() {
+    auto listed = co_await core_->world->disk.list(core_->segments_dir);
+    if (!listed && listed.error().code != Code::kNotFound) {
+        co_return std::unexpected(std::move(listed).error());
+    }
+    const std::vector<std::string> names = std::move(listed).value_or(std::vector<std::string>());
+    is_marked_ = std::ranges::find(names, kMarkFile) != names.end();
+    // A store made before there were marks has segments.
+    is_store_ = is_marked_ || std::ranges::any_of(names, [](const std::string& name) {
+                    return parse_segment_name(name).has_value();
+                });
+    if (is_store_ || !core_->options.must_exist) co_return Result<void>();
+    if (core_->options.accept_lost_segments) {
+        LOG_ERROR("shards", "{}/ holds no segments: beginning anew, as told", core_->segments_dir);
+        co_return Result<void>();
+    }
+    co_return fail(Code::kInvalid,
+                   fmt::format("{0}/ is not the directory this node's segments are in, which hold "
+                               "all objects: mount the disk that belongs there, or restore the "
+                               "data directory as a whole from one backup. `hamster serve "
+                               "-accept-lost-segments` gives up all objects in it",
+                               core_->segments_dir));
+}
+
+// Durable before the first segment is made.
+runtime::Task<Result<void>> Recovery::make_mark() {
+    if (is_marked_) co_return Result<void>();
+    auto made = co_await runtime::write_file(
+        &core_->world->disk, core_->segments_dir + "/" + std::string(kMarkFile),
+        "The segments of a hamster node are in this directory.\n");
+    // On a full disk the segments are mark enough; a later start makes it.
+    if (!made && made.error().code == Code::kNoSpace && is_store_) co_return Result<void>();
+    co_return made;
+}
+
 runtime::Task<Result<void>> Recovery::attempt() {
     for (const auto& [id, segment] : *core_->table.all()) {
         core_->meters.add_live(-static_cast<std::int64_t>(segment->live));
@@ -43,11 +83,13 @@ runtime::Task<Result<void>> Recovery::attempt() {
     opened_.clear();
     states_.clear();
     rebuild_ = false;
+    purged_ = false;
     replayed_ = 0;
     auto index = co_await open_index();
     CO_TRY(index);
     auto segments = co_await open_segments();
     CO_TRY(segments);
+    CO_TRY(check_missing());
     CO_TRY(adopt_states());
     auto replayed = co_await replay_all();
     CO_TRY(replayed);
@@ -58,7 +100,7 @@ runtime::Task<Result<void>> Recovery::attempt() {
     if (rebuild_) {
         CO_TRY(core_->index->mark_created());
     }
-    if (rebuild_ || replayed_ > 0) {
+    if (rebuild_ || replayed_ > 0 || purged_) {
         if (replayed_ > 0) LOG_INFO("shards", "{} records indexed anew", replayed_);
         auto flushed = co_await reclaimer_->flush();
         // Full disk: the next start replays once more.
@@ -112,6 +154,7 @@ runtime::Task<Result<void>> Recovery::open_segments() {
 }
 
 runtime::Task<Result<void>> Recovery::open_segment(std::string file_name) {
+    if (file_name == kMarkFile) co_return Result<void>();
     const auto name = parse_segment_name(file_name);
     if (!name) {
         LOG_WARN("shards", "{}: not a segment, left alone", file_name);
@@ -143,6 +186,40 @@ runtime::Task<Result<void>> Recovery::open_segment(std::string file_name) {
     co_return Result<void>();
 }
 
+// Emptied on a disk too full to flush the index first, which may still count records in it.
+bool Recovery::is_retired(const Segment& segment, const SegmentRow& row) const {
+    return size_.at(segment.id) == kSegmentStart && segment.epoch == row.epoch &&
+           row.end > kSegmentStart;
+}
+
+// A small segment of another epoch was recycled; large ones never are.
+Result<void> Recovery::check_missing() const {
+    std::uint64_t missing = 0;
+    std::string first;
+    for (const auto& [id, row] : states_) {
+        if (row.live == 0) continue;
+        const auto it = opened_.find(id);
+        const bool is_there = it != opened_.end() && it->second->lane == row.lane &&
+                              (row.lane == Lane::kSmall || it->second->epoch == row.epoch);
+        if (is_there) continue;
+        if (missing++ == 0) first = segment_path(core_->segments_dir, id, row.lane);
+    }
+    if (missing == 0) return {};
+    if (core_->options.accept_lost_segments) {
+        LOG_ERROR("shards",
+                  "{} segments are missing, the first is {}: going on without the "
+                  "objects in them, as told",
+                  missing, first);
+        return {};
+    }
+    return fail(Code::kInvalid,
+                fmt::format("{} segment files that hold objects are missing, the first is {}: "
+                            "mount the disk they are on, or restore the data directory as a whole "
+                            "from one backup. `hamster serve -accept-lost-segments` gives up the "
+                            "objects in them",
+                            missing, first));
+}
+
 // Segments the index knows take its bookkeeping; rows of those that are gone (or were recycled
 // without the index hearing of it) are purged before the new ones join.
 Result<void> Recovery::adopt_states() {
@@ -151,7 +228,8 @@ Result<void> Recovery::adopt_states() {
         core_->next_segment = std::max(core_->next_segment, id + 1);
         core_->next_sequence = std::max(core_->next_sequence, row.last_sequence + 1);
         const auto it = opened_.find(id);
-        if (it == opened_.end() || it->second->epoch != row.epoch || it->second->lane != row.lane) {
+        if (it == opened_.end() || it->second->epoch != row.epoch || it->second->lane != row.lane ||
+            is_retired(*it->second, row)) {
             gone.emplace(id, row);
             continue;
         }
@@ -175,6 +253,7 @@ Result<void> Recovery::adopt_states() {
 
 Result<void> Recovery::purge(const std::map<std::uint32_t, SegmentRow>& gone) {
     if (gone.empty()) return {};
+    purged_ = true;
     const bool any_live =
         std::ranges::any_of(gone, [](const auto& entry) { return entry.second.live > 0; });
     std::optional<ShardId> last;

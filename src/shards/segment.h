@@ -72,6 +72,8 @@ struct SegmentName {
 std::optional<SegmentName> parse_segment_name(std::string_view name);
 // A file still being made; recovery removes it.
 inline constexpr std::string_view kNewSuffix = ".new";
+// Made before the first segment: a directory without it is not the one the segments are in.
+inline constexpr std::string_view kMarkFile = "segments.here";
 
 // The directory of the segments. A failed sync of it may have dropped the names that others made
 // and not synced yet, and their next sync would succeed all the same: so a name counts as durable

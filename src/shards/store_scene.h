@@ -57,6 +57,7 @@ class StoreScene {
     std::unique_ptr<base::Metrics> metrics = std::make_unique<base::Metrics>();
 
     // False when an armed crash came first: the machine is down then.
+    Options& options() { return options_; }  // of the next open
     bool run(runtime::Task<void> task) { return sim.run_on(machine, std::move(task)); }
     Result<void> open() {
         Result<void> out = fail(Code::kUnavailable, "crashed");

@@ -134,8 +134,7 @@ runtime::Task<Result<Recovered>> Files::recover(std::vector<std::uint64_t> epoch
     co_return out;
 }
 
-runtime::Task<Result<std::uint64_t>> Files::scan(LogFile* file, FileHeader header,
-                                                 Replay* replay) {
+runtime::Task<Result<std::uint64_t>> Files::scan(LogFile* file, FileHeader header, Replay* replay) {
     FileScan scan(path(file_name(file->epoch)), header, file->size, replay);
     base::Buffer buffer(FileScan::kWindow);
     while (!scan.done()) {

@@ -16,9 +16,9 @@ using base::load_le64;
 using base::store_le32;
 using base::store_le64;
 
-constexpr std::uint64_t kFileMagic = 0x4C41574D41482E01ULL;   // "\x01.HAMWAL", little endian
-constexpr std::uint32_t kGroupMagic = 0x47574148;             // "HAWG", little endian
-constexpr std::size_t kChecksumBytes = 8;                     // first in every header
+constexpr std::uint64_t kFileMagic = 0x4C41574D41482E01ULL;  // "\x01.HAMWAL", little endian
+constexpr std::uint32_t kGroupMagic = 0x47574148;            // "HAWG", little endian
+constexpr std::size_t kChecksumBytes = 8;                    // first in every header
 
 static_assert(kGroupHeaderBytes % kRecordAlign == 0);
 static_assert(kRecordHeaderBytes % kRecordAlign == 0);
@@ -110,8 +110,8 @@ void GroupWriter::finish() {
     store_le32(p + 12, records_);
     store_le64(p + 16, number_);
     store_le64(p + 24, bytes);
-    store_le64(p, checksum_at({p + kChecksumBytes, kGroupHeaderBytes - kChecksumBytes}, seed_,
-                              offset_));
+    store_le64(
+        p, checksum_at({p + kChecksumBytes, kGroupHeaderBytes - kChecksumBytes}, seed_, offset_));
     out_->resize(padded);
     std::memset(p + bytes, 0, padded - bytes);
 }

@@ -1,7 +1,5 @@
 #include "campaign.h"
 
-#include "planted.h"
-
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -15,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "planted.h"
 
 namespace hamster::simulation {
 

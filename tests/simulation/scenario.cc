@@ -13,8 +13,8 @@
 #include "node/node.h"
 #include "plan.h"
 #include "runtime/sim/simulator.h"
-#include "shards/record.h"
 #include "runtime/sync.h"
+#include "shards/record.h"
 #include "workload.h"
 
 namespace hamster::simulation {
@@ -117,7 +117,8 @@ class Scenario {
     bool windows_open_ = false;     // some fault lasts
     bool errors_happened_ = false;  // a device error may have poisoned something
     bool poisonable_ = false;       // the same, of this incarnation
-    bool lingers_ = false;         // slow operations may still be under way; a node notices free space late
+    bool lingers_ =
+        false;  // slow operations may still be under way; a node notices free space late
     runtime::Event bucket_made_;
     bool rotten_ = false;
     bool refused_for_good_ = false;
@@ -194,7 +195,8 @@ void Scenario::init() {
         keys_.emplace(&world.random);
         open_error_.reset();
         if (plan_.crash_in_init && attempt < 4) arm(40);
-        const bool survived = sim_.run_on(machine_, init_here(&world, &done), std::chrono::hours(1));
+        const bool survived =
+            sim_.run_on(machine_, init_here(&world, &done), std::chrono::hours(1));
         if (!survived) {
             reached("crash.in-init");
             done = false;
@@ -212,7 +214,8 @@ void Scenario::init() {
 // Errors that the faults of this moment explain.
 bool Scenario::excused_refusal(const Error& error) {
     if (error.code == Code::kNoSpace) return disk_.capacity_bytes < kCapacity;
-    if (error.code == Code::kIo) return disk_.read_eio_ppm + disk_.write_eio_ppm + disk_.sync_eio_ppm > 0;
+    if (error.code == Code::kIo)
+        return disk_.read_eio_ppm + disk_.write_eio_ppm + disk_.sync_eio_ppm > 0;
     return false;
 }
 
@@ -254,9 +257,9 @@ bool Scenario::start() {
             return false;
         }
         if (!excused_refusal(*open_error_)) {
-            report_.violation("I1", fmt::format("the node does not open: {}: {}",
-                                                base::to_string(open_error_->code),
-                                                open_error_->context));
+            report_.violation(
+                "I1", fmt::format("the node does not open: {}: {}",
+                                  base::to_string(open_error_->code), open_error_->context));
             return false;
         }
         end_windows();
@@ -301,7 +304,8 @@ Task<void> Scenario::then_flag(Task<void> task, bool* done) {
 // A checker's requests against a healthy node.
 void Scenario::run_checker(Task<void> task) {
     auto done = std::make_shared<bool>(false);
-    runtime::spawn(stage_.world->executor, gate_, "checker", then_flag(std::move(task), done.get()));
+    runtime::spawn(stage_.world->executor, gate_, "checker",
+                   then_flag(std::move(task), done.get()));
     if (!wait([&] { return *done || is_down_; }, kRunLimit) && !report_.failed()) {
         report_.violation("I10", "the final requests do not end");
     }
@@ -320,11 +324,13 @@ struct FoundSlice {
 std::vector<FoundSlice> slices_in(std::string_view content) {
     std::vector<FoundSlice> found;
     for (std::size_t end = base::kBlock; end <= content.size(); end += base::kBlock) {
-        const std::string_view tail = content.substr(end - shards::kHeaderBytes, shards::kHeaderBytes);
+        const std::string_view tail =
+            content.substr(end - shards::kHeaderBytes, shards::kHeaderBytes);
         const auto header = shards::decode_header(base::as_bytes(tail));
         if (!header || header->kind != shards::Kind::kSlice) continue;
         const std::uint32_t span = shards::large_span(header->length);
-        if (span <= end && header->offset == end - span) found.push_back({end - span, span, header->length});
+        if (span <= end && header->offset == end - span)
+            found.push_back({end - span, span, header->length});
     }
     return found;
 }
@@ -353,7 +359,8 @@ bool Scenario::misdirect_in(const std::string& path) {
         const FoundSlice from = slices[random_.below(slices.size())];
         const FoundSlice to = slices[random_.below(slices.size())];
         if (from.offset == to.offset || from.length != to.length) continue;
-        any = sim_.run_on(machine_, misdirect(&machine_.world(), path, from.offset, to.offset, to.span));
+        any = sim_.run_on(machine_,
+                          misdirect(&machine_.world(), path, from.offset, to.offset, to.span));
     }
     return any;
 }
@@ -387,7 +394,8 @@ bool Scenario::rot_log() {
     if (is_down_) return false;
     std::vector<std::string> names;
     const std::string dir = "meta/log";
-    if (!sim_.run_on(machine_, list_here(&machine_.world(), dir, &names)) || names.empty()) return false;
+    if (!sim_.run_on(machine_, list_here(&machine_.world(), dir, &names)) || names.empty())
+        return false;
     const std::string path = dir + "/" + names.front();
     const auto content = machine_.durable_content(path);
     if (!content) return false;
@@ -417,9 +425,12 @@ void Scenario::inject() {
     say(fmt::format("fault: {}", name_of(fault)));
     if (fault != Fault::kBitRot) reached(fmt::format("fault.{}", name_of(fault)));
     switch (fault) {
-        case Fault::kCrashAtIo: return arm(chance(50) ? 30 : 400);
-        case Fault::kCrashNow: return down();
-        case Fault::kCleanRestart: return clean_stop();
+        case Fault::kCrashAtIo:
+            return arm(chance(50) ? 30 : 400);
+        case Fault::kCrashNow:
+            return down();
+        case Fault::kCleanRestart:
+            return clean_stop();
         case Fault::kDiskErrors:
             disk_.read_eio_ppm = chance(50) ? 20'000 : 0;
             disk_.write_eio_ppm = chance(50) ? 20'000 : 0;
@@ -435,10 +446,11 @@ void Scenario::inject() {
             disk_.capacity_bytes = machine_.allocated_bytes() + random_.below(3ULL << 20);
             break;
         case Fault::kClockJump: {
-            constexpr std::array<std::int64_t, 5> kSpans = {20'000, 3'600'000, 10'000'000, 86'400'000,
-                                                            31'536'000'000};
+            constexpr std::array<std::int64_t, 5> kSpans = {20'000, 3'600'000, 10'000'000,
+                                                            86'400'000, 31'536'000'000};
             const std::int64_t span = kSpans[random_.below(kSpans.size())];
-            const auto jump = static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(span)));
+            const auto jump =
+                static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(span)));
             stage_.server_offset_ms += chance(60) ? jump : -jump;
             most_offset_ms_ = std::max(most_offset_ms_, stage_.server_offset_ms);
             machine_.set_clock_offset_ms(stage_.server_offset_ms);
@@ -447,7 +459,8 @@ void Scenario::inject() {
         case Fault::kNetworkReset:
             sim_.set_network_faults({static_cast<std::uint32_t>(random_.below(20'000)), 5000});
             break;
-        case Fault::kBitRot: return rot_segment();
+        case Fault::kBitRot:
+            return rot_segment();
     }
     windows_open_ = true;
     tell();
@@ -513,7 +526,8 @@ void Scenario::verify() {
 
 bool Scenario::settle_reconciler() {
     for (int round = 0; round < 6 && !report_.failed(); ++round) {
-        if (!sim_.run_on(machine_, reconcile_here(node_.get()), std::chrono::hours(1))) return false;
+        if (!sim_.run_on(machine_, reconcile_here(node_.get()), std::chrono::hours(1)))
+            return false;
         sim_.run_for(seconds(3));
     }
     return true;
@@ -569,20 +583,24 @@ void Scenario::count_space() {
     };
     const std::uint64_t shards = gauge("hamster_shards_shards");
     if (shards != blobs.size() && !stage_.bodies_may_be_lost) {
-        return report_.violation("I11", fmt::format("{} shards on the disk, {} blobs referenced", shards,
-                                                    blobs.size()));
+        return report_.violation(
+            "I11", fmt::format("{} shards on the disk, {} blobs referenced", shards, blobs.size()));
     }
     const auto& shard_options = plan_.options.shards;
-    const std::uint64_t bound = 5 * bytes / 2 + blobs.size() * 8192 +
-                                4 * (shard_options.segment_bytes + shard_options.small_segment_bytes);
+    const std::uint64_t bound =
+        5 * bytes / 2 + blobs.size() * 8192 +
+        4 * (shard_options.segment_bytes + shard_options.small_segment_bytes);
     const std::uint64_t used = gauge("hamster_shards_disk_bytes");
     if (used > bound && !stage_.bodies_may_be_lost) {
-        return report_.violation("I11", fmt::format("segments hold {} bytes for {} referenced; at most "
-                                                    "{} were expected", used, bytes, bound));
+        return report_.violation("I11",
+                                 fmt::format("segments hold {} bytes for {} referenced; at most "
+                                             "{} were expected",
+                                             used, bytes, bound));
     }
     const auto& meta_options = plan_.options.meta;
-    const std::uint64_t logs = 6 * meta_options.wal_file_bytes +
-                               2 * std::min<std::uint64_t>(meta_options.flush_after_bytes, 8ULL << 20);
+    const std::uint64_t logs =
+        6 * meta_options.wal_file_bytes +
+        2 * std::min<std::uint64_t>(meta_options.flush_after_bytes, 8ULL << 20);
     if (machine_.allocated_bytes() > used + logs + (4ULL << 20)) {
         report_.violation("I11", fmt::format("{} bytes on the disk, {} of them in segments",
                                              machine_.allocated_bytes(), used));
@@ -623,17 +641,61 @@ Outcome run_seed(std::uint64_t seed, bool verbose) {
 }
 
 const std::set<std::string, std::less<>>& expected_points() {
-    static const std::set<std::string, std::less<>> points = {
-        "op.put", "op.put-if-none-match", "op.put-if-match", "op.put-refused", "op.get", "op.get-range",
-        "op.head", "op.delete", "op.delete-objects", "op.copy", "op.put-tags", "op.get-tags",
-        "op.list-v1", "op.list-v2", "op.create-upload", "op.upload-part", "op.list-parts",
-        "op.complete-upload", "op.abort-upload", "op.list-uploads", "op.create-bucket", "client.abort",
-        "list.page", "list.end", "status.0", "status.200", "status.204", "status.206", "status.400",
-        "status.403", "status.404", "status.412", "status.416", "status.500", "status.503", "status.507",
-        "fault.crash-at-io", "fault.crash-now", "fault.clean-restart", "fault.disk-errors",
-        "fault.slow-disk", "fault.full-disk", "fault.clock-jump", "fault.network-reset", "fault.bit-rot",
-        "fault.log-rot", "fault.misdirected-write", "fault.refused-full", "crash.at-io", "crash.in-init", "crash.in-recovery",
-        "crash.after-verify", "restart.poisoned", "refused.corrupt", "space.counted"};
+    static const std::set<std::string, std::less<>> points = {"op.put",
+                                                              "op.put-if-none-match",
+                                                              "op.put-if-match",
+                                                              "op.put-refused",
+                                                              "op.get",
+                                                              "op.get-range",
+                                                              "op.head",
+                                                              "op.delete",
+                                                              "op.delete-objects",
+                                                              "op.copy",
+                                                              "op.put-tags",
+                                                              "op.get-tags",
+                                                              "op.list-v1",
+                                                              "op.list-v2",
+                                                              "op.create-upload",
+                                                              "op.upload-part",
+                                                              "op.list-parts",
+                                                              "op.complete-upload",
+                                                              "op.abort-upload",
+                                                              "op.list-uploads",
+                                                              "op.create-bucket",
+                                                              "client.abort",
+                                                              "list.page",
+                                                              "list.end",
+                                                              "status.0",
+                                                              "status.200",
+                                                              "status.204",
+                                                              "status.206",
+                                                              "status.400",
+                                                              "status.403",
+                                                              "status.404",
+                                                              "status.412",
+                                                              "status.416",
+                                                              "status.500",
+                                                              "status.503",
+                                                              "status.507",
+                                                              "fault.crash-at-io",
+                                                              "fault.crash-now",
+                                                              "fault.clean-restart",
+                                                              "fault.disk-errors",
+                                                              "fault.slow-disk",
+                                                              "fault.full-disk",
+                                                              "fault.clock-jump",
+                                                              "fault.network-reset",
+                                                              "fault.bit-rot",
+                                                              "fault.log-rot",
+                                                              "fault.misdirected-write",
+                                                              "fault.refused-full",
+                                                              "crash.at-io",
+                                                              "crash.in-init",
+                                                              "crash.in-recovery",
+                                                              "crash.after-verify",
+                                                              "restart.poisoned",
+                                                              "refused.corrupt",
+                                                              "space.counted"};
     return points;
 }
 

@@ -104,8 +104,7 @@ Task<S3Reply> Worker::call(S3Request request, std::string_view what) {
     // A connection that a fault has seen may be dead without the client knowing.
     if (connected_at_ != stage_->disturbances && (promised || chance(50))) client_.disconnect();
     if (!client_.is_connected()) connected_at_ = stage_->disturbances;
-    const bool calm =
-        !stage_->disturbed && !leaves && connected_at_ == stage_->disturbances;
+    const bool calm = !stage_->disturbed && !leaves && connected_at_ == stage_->disturbances;
     const std::uint64_t disturbances = stage_->disturbances;
     auto reply = co_await client_.call(std::move(request));
     stage_->report->reached(fmt::format("op.{}", what));
@@ -130,9 +129,10 @@ bool Worker::excused(const S3Reply& reply, std::string_view what) {
         // Overload is answered 503, and that is all right while clients fight.
         const bool fine = reply.status == 503 && !stage_->healthy;
         if (!reply.clean || fine) return true;
-        stage_->report->violation("I10", fmt::format("worker {}: {} was answered {} {} though no fault "
-                                                     "was under way",
-                                                     number_, what, reply.status, reply.code()));
+        stage_->report->violation("I10",
+                                  fmt::format("worker {}: {} was answered {} {} though no fault "
+                                              "was under way",
+                                              number_, what, reply.status, reply.code()));
         return true;
     }
     const std::string code = reply.code();
@@ -159,8 +159,9 @@ void Worker::settle_write(OpId op, const S3Reply& reply, bool conditional) {
         return model.end(op, Told::kNotFound);
     }
     if (!excused(reply, "a write") && reply.status != 409) {
-        stage_->report->violation("I1", fmt::format("worker {}: an unexpected answer to a write: {} {}",
-                                                    number_, reply.status, reply.body));
+        stage_->report->violation(
+            "I1", fmt::format("worker {}: an unexpected answer to a write: {} {}", number_,
+                              reply.status, reply.body));
     }
     model.refused(op);
 }
@@ -168,8 +169,7 @@ void Worker::settle_write(OpId op, const S3Reply& reply, bool conditional) {
 std::string Worker::some_etag(const std::string& key) {
     std::string found;
     for (const State& state : stage_->model->possible(key)) {
-        const std::string etag =
-            state.absent() ? "" : stage_->model->facts(state.version).etag;
+        const std::string etag = state.absent() ? "" : stage_->model->facts(state.version).etag;
         if (!etag.empty() && (found.empty() || chance(50))) found = etag;
     }
     return found.empty() || chance(15) ? std::string(32, 'e') : found;
@@ -186,8 +186,8 @@ Task<void> Worker::put() {
     request.mode = kModes[below(kModes.size())];
     Intent intent;
     intent.change = Change::kPut;
-    const VersionNumber version = model.add_version(
-        {key, Content{piece}, plain_etag(piece), {}, false});
+    const VersionNumber version =
+        model.add_version({key, Content{piece}, plain_etag(piece), {}, false});
     intent.value = {version, 0};
     request.headers.emplace_back("x-amz-meta-v", number_text(version));
     if (chance(15)) {
@@ -214,9 +214,9 @@ Task<void> Worker::put() {
     if (reply.ok()) {
         const std::string etag = reply.header("etag");
         if (etag != '"' + model.facts(version).etag + '"') {
-            stage_->report->violation("I5", fmt::format("PUT of v{} of '{}' answered ETag {}, not {}",
-                                                        version, key, etag,
-                                                        model.facts(version).etag));
+            stage_->report->violation(
+                "I5", fmt::format("PUT of v{} of '{}' answered ETag {}, not {}", version, key, etag,
+                                  model.facts(version).etag));
         }
     }
 }
@@ -235,20 +235,21 @@ Task<void> Worker::put_refused() {
         model.add_version({key, Content{piece}, plain_etag(piece), {}, false});
     intent.value = {version, 0};
     request.headers.emplace_back("x-amz-meta-v", number_text(version));
-    intent.text = fmt::format("worker {}: v{} {} with a wrong checksum", number_, version,
-                              text_of(request));
+    intent.text =
+        fmt::format("worker {}: v{} {} with a wrong checksum", number_, version, text_of(request));
     const OpId op = model.begin(key, std::move(intent));
     auto reply = co_await call(std::move(request), "put-refused");
     if (reply.ok()) {
-        stage_->report->violation("I5", fmt::format("'{}': a body with a wrong checksum was stored", key));
+        stage_->report->violation(
+            "I5", fmt::format("'{}': a body with a wrong checksum was stored", key));
     }
     if (reply.status == 400) {
         model.refused(op);
     } else {
         // Whatever else happened: a body that failed its verification is never committed.
         if (reply.status != 0 && !excused(reply, "a refused write") && reply.status < 500) {
-            stage_->report->violation("I5", fmt::format("a body with a wrong checksum: {} {}",
-                                                        reply.status, reply.body));
+            stage_->report->violation(
+                "I5", fmt::format("a body with a wrong checksum: {} {}", reply.status, reply.body));
         }
         model.refused(op);
     }
@@ -280,8 +281,8 @@ Task<void> Worker::get_range() {
         request.headers.emplace_back("range", fmt::format("bytes={}-", below(size + 1)));
     } else {
         const std::uint64_t from = below(size);
-        request.headers.emplace_back("range",
-                                     fmt::format("bytes={}-{}", from, from + below(size - from + 2)));
+        request.headers.emplace_back(
+            "range", fmt::format("bytes={}-{}", from, from + below(size - from + 2)));
     }
     co_await read_key(key, std::move(request));
 }
@@ -296,7 +297,9 @@ Task<void> Worker::read_key(std::string key, S3Request request) {
     intent.text = fmt::format("worker {}: {}", number_, text_of(request));
     const OpId op = stage_->model->begin(key, std::move(intent));
     const bool ranged = !request.headers.empty();
-    auto reply = co_await call(request, request.method == "HEAD" ? "head" : ranged ? "get-range" : "get");
+    auto reply = co_await call(request, request.method == "HEAD" ? "head"
+                                        : ranged                 ? "get-range"
+                                                                 : "get");
     if (reply.status == 404) {
         co_return stage_->model->end(op, Told::kDone, Model::is_absent);
     }
@@ -307,8 +310,9 @@ Task<void> Worker::read_key(std::string key, S3Request request) {
     if (!reply.ok()) {
         const bool lost = stage_->bodies_may_be_lost && request.method == "GET";
         if (!lost && !request.hang_up_reading && !excused(reply, text_of(request))) {
-            stage_->report->violation("I5", fmt::format("an unexpected answer to {}: {} {}",
-                                                        text_of(request), reply.status, reply.body));
+            stage_->report->violation(
+                "I5", fmt::format("an unexpected answer to {}: {} {}", text_of(request),
+                                  reply.status, reply.body));
         }
         co_return stage_->model->unknown(op);
     }
@@ -321,8 +325,8 @@ void Worker::check_body(const std::string& key, OpId op, const S3Request& reques
     const auto number = base::parse_u64(reply.header("x-amz-meta-v")).value_or(0);
     const auto version = static_cast<VersionNumber>(number);
     if (!model.knows(version) || model.facts(version).key != key) {
-        stage_->report->violation("I5", fmt::format("'{}' answers version {}, which it never had",
-                                                    key, number));
+        stage_->report->violation(
+            "I5", fmt::format("'{}' answers version {}, which it never had", key, number));
         return model.unknown(op);
     }
     model.end(op, Told::kDone, model.is_version(version));
@@ -342,8 +346,9 @@ void Worker::check_body(const std::string& key, OpId op, const S3Request& reques
         const auto last = base::parse_u64(range.substr(dash + 1, slash - dash - 1)).value_or(0);
         length = last - offset + 1;
         if (base::parse_u64(range.substr(slash + 1)) != size || last >= size) {
-            stage_->report->violation("I5", fmt::format("v{} of '{}' has {} bytes; Content-Range: {}",
-                                                        version, key, size, range));
+            stage_->report->violation(
+                "I5", fmt::format("v{} of '{}' has {} bytes; Content-Range: {}", version, key, size,
+                                  range));
             return;
         }
     }
@@ -396,15 +401,15 @@ Task<void> Worker::remove_many() {
     request.method = "POST";
     request.bucket = kBucket;
     request.query.emplace_back("delete", "");
-    request.headers.emplace_back("content-md5",
-                                 base::base64_encode(base::as_bytes(crypto::md5(base::as_bytes(xml)))));
+    request.headers.emplace_back(
+        "content-md5", base::base64_encode(base::as_bytes(crypto::md5(base::as_bytes(xml)))));
     request.body = std::move(xml);
     auto reply = co_await call(std::move(request), "delete-objects");
     const auto deleted = xml_elements(reply.body, "Deleted");
     for (const auto& [key, op] : ops) {
         const bool done = reply.ok() && std::ranges::any_of(deleted, [&](const std::string& row) {
-            return xml_text(row, "Key") == key;
-        });
+                              return xml_text(row, "Key") == key;
+                          });
         if (done) {
             stage_->model->end(op, Told::kDone);
         } else if (reply.ok()) {
@@ -467,12 +472,14 @@ Task<void> Worker::tag() {
         request.body = fmt::format(
             "<Tagging><TagSet><Tag><Key>t</Key><Value>{}</Value></Tag></TagSet></Tagging>", number);
         request.headers.emplace_back(
-            "content-md5", base::base64_encode(base::as_bytes(crypto::md5(base::as_bytes(request.body)))));
+            "content-md5",
+            base::base64_encode(base::as_bytes(crypto::md5(base::as_bytes(request.body)))));
     }
     Intent intent;
     intent.change = Change::kTag;
     intent.value.tag = erase ? 0 : number;
-    intent.text = fmt::format("worker {}: tags t={} {}", number_, intent.value.tag, text_of(request));
+    intent.text =
+        fmt::format("worker {}: tags t={} {}", number_, intent.value.tag, text_of(request));
     const OpId op = stage_->model->begin(key, std::move(intent));
     auto reply = co_await call(std::move(request), "put-tags");
     settle_write(op, reply, true);
@@ -492,9 +499,8 @@ Task<void> Worker::get_tags() {
         co_return stage_->model->unknown(op);
     }
     const auto tag = base::parse_u64(xml_text(reply.body, "Value")).value_or(0);
-    stage_->model->end(op, Told::kDone, [tag](const State& state) {
-        return !state.absent() && state.tag == tag;
-    });
+    stage_->model->end(op, Told::kDone,
+                       [tag](const State& state) { return !state.absent() && state.tag == tag; });
 }
 
 Task<void> Worker::make_bucket() {

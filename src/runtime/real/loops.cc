@@ -2,8 +2,12 @@
 
 #include <pthread.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -12,10 +16,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "base/assert.h"
 #include "runtime/prng.h"
@@ -101,7 +101,8 @@ struct Loop {
 class RealLoops final : public Loops {
   public:
     RealLoops(std::unique_ptr<ThreadPool> pool, std::unique_ptr<Disk> disk, std::size_t io_loops)
-        : pool_(std::move(pool)), disk_(std::move(disk)),
+        : pool_(std::move(pool)),
+          disk_(std::move(disk)),
           control_(std::make_unique<Loop>(*disk_, *pool_)) {
         for (std::size_t i = 0; i < io_loops; ++i) {
             io_.push_back(std::make_unique<Loop>(*disk_, *pool_));
@@ -214,6 +215,8 @@ Result<std::unique_ptr<Loops>> Loops::create(Options options) {
     auto pool = std::make_unique<ThreadPool>(options.pool_threads);
     std::unique_ptr<Disk> disk = std::make_unique<NoDisk>();
     if (!options.data_dir.empty()) {
+        // RocksDB makes its files with whatever this leaves them.
+        ::umask(S_IRWXG | S_IRWXO);
         TRY_ASSIGN(disk, open_disk(options.data_dir, options.create_data_dir, pool.get()));
     }
     return std::make_unique<RealLoops>(std::move(pool), std::move(disk), options.io_loops);

@@ -21,8 +21,8 @@ struct Door {
     std::unique_ptr<Server> server;
     std::unique_ptr<Context> context;
 
-    std::string request(const std::string& method, const std::string& path,
-                        const std::string& body, std::vector<Header> headers = {}) const {
+    std::string request(const std::string& method, const std::string& path, const std::string& body,
+                        std::vector<Header> headers = {}) const {
         RequestHead head;
         head.method = method;
         head.raw_path = path;
@@ -59,8 +59,7 @@ Task<void> tell(Door* door, Story story) {
     const bool opened = co_await door->stack.open();
     EXPECT_TRUE(opened);
     door->context = std::make_unique<Context>(Context{door->stack.world, door->stack.objects.get(),
-                                                      &door->stack.settings,
-                                                      &door->stack.metrics});
+                                                      &door->stack.settings, &door->stack.metrics});
     door->server = std::make_unique<Server>(door->context.get(), &door->credentials, handler_of,
                                             ServerOptions());
     auto listener = door->stack.world->network.listen("127.0.0.1:9000", nullptr);
