@@ -55,12 +55,11 @@ struct Scene {
     runtime::World* world = nullptr;
     base::Metrics metrics;
     std::unique_ptr<Group> group;
-    GroupOptions options = tiny();
     std::optional<Error> error;  // of the last open
 };
 
 Task<void> open(Scene* scene, const proto::ClusterInfo* found) {
-    auto opened = co_await open_group(scene->world, "meta", scene->options, found, &scene->metrics);
+    auto opened = co_await open_group(scene->world, "meta", tiny(), found, &scene->metrics);
     scene->error.reset();
     if (!opened) {
         scene->error = opened.error();
@@ -198,7 +197,6 @@ TEST(Group, AStoreWithoutItsLogPrefixIsRefused) {
 }
 
 const std::string kFirstLogFile = "meta/log/0000000000000001.wal";
-const std::string kStoreFile = "meta/store/content";
 
 TEST(Group, ALostLogIsRefusedAndNotReplacedByANewOne) {
     Scene scene(1);
@@ -215,58 +213,6 @@ TEST(Group, ALostLogIsRefusedAndNotReplacedByANewOne) {
         EXPECT_NE(scene.error->context.find("meta/log/ is missing"), std::string::npos);
         EXPECT_EQ(scene.error->context.find("hamster init"), std::string::npos);
         EXPECT_FALSE(scene.machine.durable_content(kFirstLogFile));
-    }
-}
-
-Task<void> write_store(Scene* scene, std::string content) {
-    auto written =
-        co_await runtime::write_file(&scene->world->disk, kStoreFile, std::move(content));
-    EXPECT_TRUE(written);
-}
-
-TEST(Group, AStoreOfAnotherHistoryIsRefused) {
-    const auto cluster = info();
-    std::string stores[2];
-    Scene scene(1);
-    Scene other(2);
-    Scene* const scenes[] = {&scene, &other};
-    for (int i = 0; i < 2; ++i) {  // as many entries in both, of different content
-        open_ok(*scenes[i], &cluster);
-        propose_ok(*scenes[i], create_bucket("photos", kBucket));
-        propose_ok(*scenes[i], put_object(kBucket, "k" + std::to_string(i), "", 0));
-        ASSERT_TRUE(scenes[i]->run(stop(scenes[i])));
-        scenes[i]->reboot();
-        stores[i] = *scenes[i]->machine.durable_content(kStoreFile);
-    }
-    ASSERT_TRUE(scene.run(write_store(&scene, stores[1])));
-    ASSERT_TRUE(scene.run(open(&scene, nullptr)));
-    ASSERT_TRUE(scene.error) << "it opened with the store of another history";
-    EXPECT_EQ(scene.error->code, Code::kCorrupt);
-    EXPECT_NE(scene.error->context.find("different histories"), std::string::npos);
-    ASSERT_TRUE(scene.run(write_store(&scene, stores[0])));
-    open_ok(scene, nullptr);
-    EXPECT_TRUE(newest(scene, "k0"));
-}
-
-TEST(Group, MetadataOfAnotherClusterIsRefusedUntouched) {
-    for (const bool with_store : {true, false}) {
-        SCOPED_TRACE(with_store);
-        Scene scene(1);
-        const auto cluster = info();
-        open_ok(scene, &cluster);
-        propose_ok(scene, create_bucket("photos", kBucket));
-        ASSERT_TRUE(scene.run(stop(&scene)));
-        scene.reboot();
-        if (!with_store) scene.machine.remove_file(kStoreFile);  // the log says it as well
-        const auto vote = scene.machine.durable_content("meta/vote");
-        scene.options.cluster = as_id<base::ClusterId>(id16('D', 1));
-        ASSERT_TRUE(scene.run(open(&scene, nullptr)));
-        ASSERT_TRUE(scene.error);
-        EXPECT_EQ(scene.error->code, Code::kInvalid) << scene.error->context;
-        EXPECT_EQ(scene.machine.durable_content("meta/vote"), vote);
-        EXPECT_EQ(scene.machine.durable_content(kStoreFile).has_value(), with_store);
-        scene.options.cluster = as_id<base::ClusterId>(id16('C', 1));
-        open_ok(scene, nullptr);
     }
 }
 
