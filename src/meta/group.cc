@@ -51,6 +51,8 @@ class SingleVoter final : public Group {
     std::uint64_t stamp_now() override;
     Task<void> stop() override;
 
+    // Whether log and store belong together. Before anything is written.
+    Task<Result<void>> check_origin();
     // Applies what the log has and the store lacks. Before the first proposal.
     Task<Result<void>> replay();
     // Begins a term of its own; the first entry of a lone voter commits by itself.
@@ -63,6 +65,7 @@ class SingleVoter final : public Group {
     // A durable entry that is not applied yet; lives in the frame of its proposal.
     struct Durable {
         const Command* command;
+        std::uint64_t chain;  // of its entry
         std::optional<Result<Answer>> answer;
         runtime::Event done;
     };
@@ -70,7 +73,7 @@ class SingleVoter final : public Group {
     Task<Result<Answer>> propose_here(Command command);
     Task<Result<Answer>> commit(Command command);
     void apply_ready();
-    Result<Answer> apply_committed(LogIndex index, const Command& command);
+    Result<Answer> apply_committed(LogIndex index, const Durable& entry);
     Result<void> replay_entry(const proto::Entry& entry);
     void note_log_bytes(std::size_t bytes);
     void maybe_flush();
@@ -139,12 +142,13 @@ Task<Result<Answer>> SingleVoter::commit(Command command) {
         co_return fail(Code::kUnknownOutcome, "the log failed: " + appended.error().context);
     }
     CO_TRY(appended);
-    Durable mine{&command, std::nullopt, {}};
-    const bool first = durable_.emplace(appended->value, &mine).second;
-    HAMSTER_ASSERT(first, appended->value);
+    const LogIndex index = appended->index;
+    Durable mine{&command, appended->chain, std::nullopt, {}};
+    const bool first = durable_.emplace(index.value, &mine).second;
+    HAMSTER_ASSERT(first, index.value);
     apply_ready();
     if (!mine.answer) co_await mine.done.wait();
-    HAMSTER_ASSERT(mine.answer.has_value(), appended->value);
+    HAMSTER_ASSERT(mine.answer.has_value(), index.value);
     note_log_bytes(bytes);
     co_return std::move(*mine.answer);
 }
@@ -157,18 +161,18 @@ void SingleVoter::apply_ready() {
         HAMSTER_ASSERT(index > applied_.value, index, applied_.value);
         if (index != applied_.value + 1 && !poisoned_) return;
         durable_.erase(durable_.begin());
-        entry->answer = apply_committed(LogIndex{index}, *entry->command);
+        entry->answer = apply_committed(LogIndex{index}, *entry);
         entry->done.set();
     }
 }
 
-Result<Answer> SingleVoter::apply_committed(LogIndex index, const Command& command) {
+Result<Answer> SingleVoter::apply_committed(LogIndex index, const Durable& entry) {
     if (poisoned_) {
         // Durable in the log, behind an entry that could not be applied.
         return fail(Code::kUnknownOutcome, "the metadata stopped: " + poisoned_->context);
     }
     HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
-    auto answer = apply(*store_, index, command);
+    auto answer = apply(*store_, index, *entry.command, entry.chain);
     if (!answer) {
         store_failed_ = true;
         poisoned_ = answer.error();
@@ -243,28 +247,45 @@ Result<void> SingleVoter::replay_entry(const proto::Entry& entry) {
         TRY_ASSIGN(auto command, decode_command(base::as_bytes(entry.payload())));
         const bool forget = base::planted(base::Bug::kDeleteForgotten);
         if (forget && command.has_delete_object()) command.mutable_drop_garbage();
-        TRY(apply(*store_, index, command));
+        TRY(apply(*store_, index, command, entry.chain()));
     } else {
-        TRY(apply_nothing(*store_, index));
+        TRY(apply_nothing(*store_, index, entry.chain()));
     }
     applied_ = index;
     unflushed_bytes_ += entry.payload().size();
     return {};
 }
 
-Task<Result<void>> SingleVoter::replay() {
-    auto before = applied(*store_);
-    CO_TRY(before);
-    applied_ = LogIndex{before->index()};
+Task<Result<void>> SingleVoter::check_origin() {
+    CO_TRY_ASSIGN(const proto::Applied state, applied(*store_));
     const LogIndex first = log_->first_index();
     const LogIndex last = log_->last_index();
-    if (applied_.value + 1 < first.value || applied_.value > last.value) {
+    if (state.index() + 1 < first.value || state.index() > last.value) {
         co_return fail(Code::kCorrupt,
                        fmt::format("the metadata store ends at entry {}, but the log holds {} to "
                                    "{}: files are missing or from another time; restore the data "
                                    "directory as a whole from one backup",
-                                   applied_.value, first.value, last.value));
+                                   state.index(), first.value, last.value));
     }
+    if (state.chain() != 0) {
+        auto follows = co_await log_->check_follows(LogIndex{state.index()}, state.chain());
+        if (!follows && follows.error().code == Code::kCorrupt) {
+            co_return fail(Code::kCorrupt,
+                           fmt::format("the metadata store and the log have different histories "
+                                       "({}): files of two directories or times were mixed; "
+                                       "restore the data directory as a whole from one backup",
+                                       follows.error().context));
+        }
+        CO_TRY(follows);
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<void>> SingleVoter::replay() {
+    auto before = applied(*store_);
+    CO_TRY(before);
+    applied_ = LogIndex{before->index()};
+    const LogIndex last = log_->last_index();
     const LogIndex from{applied_.value + 1};
     auto visit = [this](const proto::Entry& entry) { return replay_entry(entry); };
     auto read = co_await log_->read(from, LogIndex{last.value + 1}, std::move(visit));
@@ -301,6 +322,8 @@ Task<Result<void>> SingleVoter::found(proto::ClusterInfo info) {
 }
 
 Task<Result<void>> start(SingleVoter* group, bool empty, const proto::ClusterInfo* info) {
+    auto checked = co_await group->check_origin();
+    CO_TRY(checked);
     auto replayed = co_await group->replay();
     CO_TRY(replayed);
     auto leading = co_await group->lead();

@@ -197,6 +197,7 @@ TEST(Group, AStoreWithoutItsLogPrefixIsRefused) {
 }
 
 const std::string kFirstLogFile = "meta/log/0000000000000001.wal";
+const std::string kStoreFile = "meta/store/content";
 
 TEST(Group, ALostLogIsRefusedAndNotReplacedByANewOne) {
     Scene scene(1);
@@ -214,6 +215,35 @@ TEST(Group, ALostLogIsRefusedAndNotReplacedByANewOne) {
         EXPECT_EQ(scene.error->context.find("hamster init"), std::string::npos);
         EXPECT_FALSE(scene.machine.durable_content(kFirstLogFile));
     }
+}
+
+Task<void> write_store(Scene* scene, std::string content) {
+    auto written = co_await runtime::write_file(&scene->world->disk, kStoreFile, std::move(content));
+    EXPECT_TRUE(written);
+}
+
+TEST(Group, AStoreOfAnotherHistoryIsRefused) {
+    const auto cluster = info();
+    std::string stores[2];
+    Scene scene(1);
+    Scene other(2);
+    Scene* const scenes[] = {&scene, &other};
+    for (int i = 0; i < 2; ++i) {  // as many entries in both, of different content
+        open_ok(*scenes[i], &cluster);
+        propose_ok(*scenes[i], create_bucket("photos", kBucket));
+        propose_ok(*scenes[i], put_object(kBucket, "k" + std::to_string(i), "", 0));
+        ASSERT_TRUE(scenes[i]->run(stop(scenes[i])));
+        scenes[i]->reboot();
+        stores[i] = *scenes[i]->machine.durable_content(kStoreFile);
+    }
+    ASSERT_TRUE(scene.run(write_store(&scene, stores[1])));
+    ASSERT_TRUE(scene.run(open(&scene, nullptr)));
+    ASSERT_TRUE(scene.error) << "it opened with the store of another history";
+    EXPECT_EQ(scene.error->code, Code::kCorrupt);
+    EXPECT_NE(scene.error->context.find("different histories"), std::string::npos);
+    ASSERT_TRUE(scene.run(write_store(&scene, stores[0])));
+    open_ok(scene, nullptr);
+    EXPECT_TRUE(newest(scene, "k0"));
 }
 
 TEST(Group, AFailedSyncStopsWritesUntilTheNextStart) {
