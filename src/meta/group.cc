@@ -51,7 +51,7 @@ class SingleVoter final : public Group {
     std::uint64_t stamp_now() override;
     Task<void> stop() override;
 
-    // Whether log and store belong together. Before anything is written.
+    // Whether log and store belong together and to this cluster. Before anything is written.
     Task<Result<void>> check_origin();
     // Applies what the log has and the store lacks. Before the first proposal.
     Task<Result<void>> replay();
@@ -74,6 +74,7 @@ class SingleVoter final : public Group {
     Task<Result<Answer>> commit(Command command);
     void apply_ready();
     Result<Answer> apply_committed(LogIndex index, const Durable& entry);
+    Task<Result<std::string>> founded_cluster(LogIndex from);
     Result<void> replay_entry(const proto::Entry& entry);
     void note_log_bytes(std::size_t bytes);
     void maybe_flush();
@@ -256,6 +257,20 @@ Result<void> SingleVoter::replay_entry(const proto::Entry& entry) {
     return {};
 }
 
+// The cluster that the log from `from` on founds; empty when it does not.
+Task<Result<std::string>> SingleVoter::founded_cluster(LogIndex from) {
+    std::string cluster;
+    auto visit = [&cluster](const proto::Entry& entry) -> Result<void> {
+        if (entry.kind() != proto::Entry::COMMAND || !cluster.empty()) return {};
+        TRY_ASSIGN(const auto command, decode_command(base::as_bytes(entry.payload())));
+        if (command.has_found_cluster()) cluster = command.found_cluster().info().cluster_id();
+        return {};
+    };
+    auto read = co_await log_->read(from, LogIndex{log_->last_index().value + 1}, std::move(visit));
+    CO_TRY(read);
+    co_return cluster;
+}
+
 Task<Result<void>> SingleVoter::check_origin() {
     CO_TRY_ASSIGN(const proto::Applied state, applied(*store_));
     const LogIndex first = log_->first_index();
@@ -277,6 +292,21 @@ Task<Result<void>> SingleVoter::check_origin() {
                                        follows.error().context));
         }
         CO_TRY(follows);
+    }
+    if (options_.cluster.is_zero()) co_return Result<void>{};
+    std::string cluster;
+    auto info = View(store_->snapshot()).cluster();
+    if (info) {
+        cluster = info->cluster_id();
+    } else if (info.error().code != Code::kNotFound) {
+        co_return std::unexpected(std::move(info).error());
+    } else {
+        auto founded = co_await founded_cluster(LogIndex{state.index() + 1});
+        CO_TRY_ASSIGN(cluster, std::move(founded));
+    }
+    if (!cluster.empty() && cluster != options_.cluster.view()) {
+        co_return fail(Code::kInvalid, "the metadata belongs to another cluster than this data "
+                                       "directory: restore both from the same backup");
     }
     co_return Result<void>{};
 }

@@ -55,11 +55,12 @@ struct Scene {
     runtime::World* world = nullptr;
     base::Metrics metrics;
     std::unique_ptr<Group> group;
+    GroupOptions options = tiny();
     std::optional<Error> error;  // of the last open
 };
 
 Task<void> open(Scene* scene, const proto::ClusterInfo* found) {
-    auto opened = co_await open_group(scene->world, "meta", tiny(), found, &scene->metrics);
+    auto opened = co_await open_group(scene->world, "meta", scene->options, found, &scene->metrics);
     scene->error.reset();
     if (!opened) {
         scene->error = opened.error();
@@ -244,6 +245,28 @@ TEST(Group, AStoreOfAnotherHistoryIsRefused) {
     ASSERT_TRUE(scene.run(write_store(&scene, stores[0])));
     open_ok(scene, nullptr);
     EXPECT_TRUE(newest(scene, "k0"));
+}
+
+TEST(Group, MetadataOfAnotherClusterIsRefusedUntouched) {
+    for (const bool with_store : {true, false}) {
+        SCOPED_TRACE(with_store);
+        Scene scene(1);
+        const auto cluster = info();
+        open_ok(scene, &cluster);
+        propose_ok(scene, create_bucket("photos", kBucket));
+        ASSERT_TRUE(scene.run(stop(&scene)));
+        scene.reboot();
+        if (!with_store) scene.machine.remove_file(kStoreFile);  // the log says it as well
+        const auto vote = scene.machine.durable_content("meta/vote");
+        scene.options.cluster = as_id<base::ClusterId>(id16('D', 1));
+        ASSERT_TRUE(scene.run(open(&scene, nullptr)));
+        ASSERT_TRUE(scene.error);
+        EXPECT_EQ(scene.error->code, Code::kInvalid) << scene.error->context;
+        EXPECT_EQ(scene.machine.durable_content("meta/vote"), vote);
+        EXPECT_EQ(scene.machine.durable_content(kStoreFile).has_value(), with_store);
+        scene.options.cluster = as_id<base::ClusterId>(id16('C', 1));
+        open_ok(scene, nullptr);
+    }
 }
 
 TEST(Group, AFailedSyncStopsWritesUntilTheNextStart) {
