@@ -148,6 +148,7 @@ Task<Result<void>> NodeImpl::open_stores() {
     if (cluster.cluster_id() != identity_.cluster.view()) {
         co_return fail(Code::kInvalid, "the metadata names no cluster: restore the data directory");
     }
+    options_.shards.must_exist = true;
     auto shards = co_await shards::Store::open(control_, std::string(kShardsDir), options_.shards,
                                                &metrics_);
     CO_TRY_ASSIGN(shards_, shards);

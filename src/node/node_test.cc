@@ -255,6 +255,20 @@ TEST_F(NodeTest, StoresOfAnotherClusterAreRefusedUntouched) {
     crash();
 }
 
+TEST_F(NodeTest, AnEmptyDirectoryOfSegmentsIsRefused) {
+    found();
+    if (HasFatalFailure()) return;
+    for (const char* name : {"segments.here", "00000001.small", "00000002.small"}) {
+        const std::string path = std::string("shards/segments/") + name;
+        if (machine_.durable_content(path)) machine_.remove_file(path);
+    }
+    boot();
+    ASSERT_TRUE(sim_.run_on(machine_, serve(process_.get())));
+    ASSERT_TRUE(process_->error);
+    EXPECT_NE(process_->error->context.find("shards/segments/"), std::string::npos);
+    crash();
+}
+
 // An init that is interrupted anywhere can be repeated, and the node it makes then serves.
 TEST(NodeInit, CrashesAtEveryBoundary) {
     for (std::uint64_t boundary = 1;; ++boundary) {

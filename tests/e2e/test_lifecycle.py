@@ -82,6 +82,36 @@ def test_no_other_user_can_read_anything():
         os.umask(before)
 
 
+def test_lost_segments_are_refused_unless_accepted():
+    with Hamster() as node:
+        client = Client(node.port)
+        assert client.request("PUT", "/bucket")[0] == 200
+        assert client.request("PUT", "/bucket/key", body=b"x" * 100_000)[0] == 200
+        assert node.stop() == 0
+        segments = os.path.join(node.data_dir, "shards", "segments")
+        os.rename(segments, segments + ".away")
+        os.mkdir(segments, 0o700)
+        address = f"127.0.0.1:{free_port()}"
+        run = node.cli("serve", "-data-dir", node.data_dir, "-s3", address)
+        assert run.returncode == 1 and "shards/segments" in run.stderr, run.stderr
+        assert os.listdir(segments) == []
+        os.rmdir(segments)
+        os.rename(segments + ".away", segments)
+        node.start()
+        assert Client(node.port).request("GET", "/bucket/key")[2] == b"x" * 100_000
+        assert node.stop() == 0
+        for name in os.listdir(segments):
+            os.remove(os.path.join(segments, name))
+        node.extra.append("-accept-lost-segments")
+        node.start()
+        node.extra.remove("-accept-lost-segments")
+        assert Client(node.port).request("GET", "/bucket/key")[0] == 500
+        assert Client(node.port).request("PUT", "/bucket/key", body=b"y")[0] == 200
+        assert node.stop() == 0
+        node.start()
+        assert Client(node.port).request("GET", "/bucket/key")[2] == b"y"
+
+
 def test_sigterm_lets_a_running_request_finish():
     with Hamster() as node:
         client = Client(node.port)
