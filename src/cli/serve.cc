@@ -1,13 +1,13 @@
 // init and serve: the verbs that own a data directory.
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <ostream>
-#include <unistd.h>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "cli/control_client.h"
@@ -106,7 +106,8 @@ Task<int> serve_main(Loops* loops, node::Options options, Serving* serving, Cons
     const std::string scheme = options.tls_cert.empty() ? "http" : "https";
     const std::string s3 = options.s3_address;
     const std::string admin = options.admin_address;
-    auto opened = co_await node::Node::open(&loops->control(), loops->io(), &keys, std::move(options));
+    auto opened =
+        co_await node::Node::open(&loops->control(), loops->io(), &keys, std::move(options));
     if (!opened) co_return report_error(*console, opened.error());
     const std::unique_ptr<node::Node> node = std::move(*opened);
     serving->node = node.get();
@@ -139,17 +140,20 @@ int run_serve(const Args& args, Console& console) {
     if (!logging) return report_error(console, logging.error(), kExitUsage);
     node::Options options = serve_options(args, console);
     if (options.tls_cert.empty() != options.tls_key.empty()) {
-        return report_error(console, {Code::kInvalid, "-tls-cert and -tls-key belong together"}, kExitUsage);
+        return report_error(console, {Code::kInvalid, "-tls-cert and -tls-key belong together"},
+                            kExitUsage);
     }
-    auto root = admin::check_root_credential(options.root.access_key_id,
-                                             options.root.secret_access_key);
+    auto root =
+        admin::check_root_credential(options.root.access_key_id, options.root.secret_access_key);
     if (!root) return report_error(console, root.error(), kExitUsage);
     const std::string data_dir = args.at("data-dir");
     std::error_code ignored;
     if (!std::filesystem::is_directory(data_dir, ignored)) {
         return report_error(
-            console, {Code::kNotFound, fmt::format("there is no data directory {0}: run `hamster init "
-                                                   "-data-dir {0}` first", data_dir)});
+            console,
+            {Code::kNotFound, fmt::format("there is no data directory {0}: run `hamster init "
+                                          "-data-dir {0}` first",
+                                          data_dir)});
     }
     runtime::real::Options loop_options;
     loop_options.data_dir = data_dir;

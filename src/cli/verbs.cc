@@ -71,7 +71,8 @@ constexpr Verb kVerbs[] = {
     {"user disable", "NAME", "Refuse a user's requests", kClientFlags, run_user_disable},
     {"user enable", "NAME", "Accept them again", kClientFlags, run_user_enable},
     {"user delete", "NAME", "Delete a user, with all keys", kClientFlags, run_user_delete},
-    {"key create", "NAME", "Give a user another key pair, shown once", kClientFlags, run_key_create},
+    {"key create", "NAME", "Give a user another key pair, shown once", kClientFlags,
+     run_key_create},
     {"key revoke", "ACCESS_KEY_ID", "Delete one key pair", kClientFlags, run_key_revoke},
     {"bench", "MODE", "Load an S3 endpoint, and report rates and latencies", kBenchFlags, run_bench,
      kBenchLesson},
@@ -81,8 +82,6 @@ constexpr Verb kVerbs[] = {
 
 }  // namespace
 
-std::span<const Verb> verbs() {
-    return kVerbs;
-}
+std::span<const Verb> verbs() { return kVerbs; }
 
 }  // namespace hamster::cli

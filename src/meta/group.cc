@@ -305,8 +305,9 @@ Task<Result<void>> SingleVoter::check_origin() {
         CO_TRY_ASSIGN(cluster, std::move(founded));
     }
     if (!cluster.empty() && cluster != options_.cluster.view()) {
-        co_return fail(Code::kInvalid, "the metadata belongs to another cluster than this data "
-                                       "directory: restore both from the same backup");
+        co_return fail(Code::kInvalid,
+                       "the metadata belongs to another cluster than this data "
+                       "directory: restore both from the same backup");
     }
     co_return Result<void>{};
 }
@@ -386,7 +387,8 @@ Task<Result<void>> check_present(runtime::Disk* disk, std::string dir) {
     }
     const auto is_log = [](const std::string& name) { return name.ends_with(".wal"); };
     if (!files || std::ranges::none_of(*files, is_log)) {
-        co_return fail(Code::kCorrupt, fmt::format("the log in {}/ is missing: {}", log, kWhatToDo));
+        co_return fail(Code::kCorrupt,
+                       fmt::format("the log in {}/ is missing: {}", log, kWhatToDo));
     }
     co_return Result<void>{};
 }

@@ -219,7 +219,8 @@ TEST(Group, ALostLogIsRefusedAndNotReplacedByANewOne) {
 }
 
 Task<void> write_store(Scene* scene, std::string content) {
-    auto written = co_await runtime::write_file(&scene->world->disk, kStoreFile, std::move(content));
+    auto written =
+        co_await runtime::write_file(&scene->world->disk, kStoreFile, std::move(content));
     EXPECT_TRUE(written);
 }
 

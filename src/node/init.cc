@@ -50,8 +50,7 @@ Task<Result<void>> found_meta(runtime::World* control, meta::GroupOptions option
 
 Task<Result<void>> found_shards(runtime::World* control, shards::Options options) {
     base::Metrics metrics;
-    auto opened =
-        co_await shards::Store::open(control, std::string(kShardsDir), options, &metrics);
+    auto opened = co_await shards::Store::open(control, std::string(kShardsDir), options, &metrics);
     CO_TRY_ASSIGN(const std::unique_ptr<shards::Store> store, opened);
     co_await store->stop();
     co_return Result<void>{};

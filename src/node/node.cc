@@ -149,13 +149,13 @@ Task<Result<void>> NodeImpl::open_stores() {
         co_return fail(Code::kInvalid, "the metadata names no cluster: restore the data directory");
     }
     options_.shards.must_exist = true;
-    auto shards = co_await shards::Store::open(control_, std::string(kShardsDir), options_.shards,
-                                               &metrics_);
+    auto shards =
+        co_await shards::Store::open(control_, std::string(kShardsDir), options_.shards, &metrics_);
     CO_TRY_ASSIGN(shards_, shards);
     router_ = std::make_unique<meta::Router>(group_.get());
     identities_ = std::make_unique<admin::Identities>(router_.get(), keys_, secret);
-    objects_ = objects::make_service(control_, router_.get(), shards_.get(), options_.objects,
-                                     &metrics_);
+    objects_ =
+        objects::make_service(control_, router_.get(), shards_.get(), options_.objects, &metrics_);
     co_return Result<void>{};
 }
 
@@ -223,7 +223,8 @@ Task<Result<admin::Report>> NodeImpl::report() {
     report.name = options_.name;
     report.version = std::string(version());
     report.state = state_;
-    report.uptime_s = static_cast<std::uint64_t>((control_->clock.now() - started_).count()) / 1'000'000;
+    report.uptime_s =
+        static_cast<std::uint64_t>((control_->clock.now() - started_).count()) / 1'000'000;
     const shards::Stats stats = shards_->stats();
     report.stored_bytes = stats.live_bytes;
     report.disk_bytes = stats.disk_bytes;
@@ -232,8 +233,10 @@ Task<Result<admin::Report>> NodeImpl::report() {
     report.disk_free_bytes = space.free_bytes;
     report.disk_total_bytes = space.total_bytes;
     report.full = objects_->is_full();
-    report.garbage_blobs = static_cast<std::uint64_t>(metrics_.gauge("hamster_garbage_blobs", "").value());
-    report.garbage_bytes = static_cast<std::uint64_t>(metrics_.gauge("hamster_garbage_bytes", "").value());
+    report.garbage_blobs =
+        static_cast<std::uint64_t>(metrics_.gauge("hamster_garbage_blobs", "").value());
+    report.garbage_bytes =
+        static_cast<std::uint64_t>(metrics_.gauge("hamster_garbage_bytes", "").value());
     report.s3_address = options_.s3_address;
     report.admin_address = options_.admin_address;
     auto counted = co_await count_objects(&report);
@@ -260,8 +263,8 @@ Task<Result<void>> NodeImpl::probe() {
 Task<Result<std::unique_ptr<Node>>> Node::open(runtime::World* control,
                                                std::vector<runtime::World*> io,
                                                crypto::KeySource* keys, Options options) {
-    CO_TRY(admin::check_root_credential(options.root.access_key_id,
-                                        options.root.secret_access_key));
+    CO_TRY(
+        admin::check_root_credential(options.root.access_key_id, options.root.secret_access_key));
     auto node = std::make_unique<NodeImpl>(control, std::move(io), keys, std::move(options));
     auto started = co_await node->start();
     if (!started) {

@@ -52,11 +52,10 @@ Task<void> serve(Process* process) {
     process->node = std::move(*opened);
 }
 
-Task<void> stop(Process* process) {
-    co_await process->node->stop();
-}
+Task<void> stop(Process* process) { co_await process->node->stop(); }
 
-Task<void> fetch(runtime::World* client, std::string address, std::string request, std::string* out) {
+Task<void> fetch(runtime::World* client, std::string address, std::string request,
+                 std::string* out) {
     out->clear();
     const runtime::Time deadline = client->clock.now() + Micros(60'000'000);
     auto connected = co_await client->network.connect(std::move(address), deadline);
@@ -138,7 +137,8 @@ TEST_F(NodeTest, AdminAnswersWhatItKnowsAndNothingElse) {
     EXPECT_NE(metrics.find("\nhamster_objects 0\n"), std::string::npos);
     EXPECT_TRUE(get("9001", "/").starts_with("HTTP/1.1 404 "));
     EXPECT_TRUE(get("9001", "/v1/users").starts_with("HTTP/1.1 404 "));
-    EXPECT_TRUE(ask("9001", "POST /metrics HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    EXPECT_TRUE(
+        ask("9001", "POST /metrics HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 405 "));
     EXPECT_TRUE(ask("9001", "GET /metrics HTTP/1.1\nHost: a\n\n").starts_with("HTTP/1.1 4"));
     EXPECT_TRUE(ask("9001", "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
                     .starts_with("HTTP/1.1 413 "));
@@ -223,8 +223,13 @@ TEST_F(NodeTest, WeakRootCredentialsAreRefused) {
     found();
     if (HasFatalFailure()) return;
     for (const auto& [id, secret] : std::vector<std::pair<std::string, std::string>>{
-             {"", ""}, {"hamster", ""}, {"hamster", "short"}, {"minioadmin", "minioadmin"},
-             {"admin", "password"}, {"AKIAIOSFODNN7EXAMPLE", "something-long"}, {"a b", "long-enough"}}) {
+             {"", ""},
+             {"hamster", ""},
+             {"hamster", "short"},
+             {"minioadmin", "minioadmin"},
+             {"admin", "password"},
+             {"AKIAIOSFODNN7EXAMPLE", "something-long"},
+             {"a b", "long-enough"}}) {
         const auto checked = admin::check_root_credential(id, secret);
         ASSERT_FALSE(checked.has_value()) << id;
         EXPECT_NE(checked.error().context.find("HAMSTER_"), std::string::npos);
@@ -244,8 +249,8 @@ TEST_F(NodeTest, StoresOfAnotherClusterAreRefusedUntouched) {
     Identity other;
     other.cluster.raw.fill(std::byte{7});
     other.node.raw.fill(std::byte{8});
-    ASSERT_TRUE(sim_.run_on(machine_, put_file(process_->world, std::string(kFormatFile),
-                                               format_identity(other))));
+    ASSERT_TRUE(sim_.run_on(
+        machine_, put_file(process_->world, std::string(kFormatFile), format_identity(other))));
     const auto vote = machine_.durable_content("meta/vote");
     ASSERT_TRUE(vote.has_value());
     ASSERT_TRUE(sim_.run_on(machine_, serve(process_.get())));

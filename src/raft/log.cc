@@ -106,9 +106,9 @@ runtime::Task<Result<void>> Log::recover() {
     });
     CO_TRY(read);
     if (durable_.term > vote_.term) {
-        co_return fail(Code::kCorrupt, fmt::format("{} is of term {}, but the log ends in term {}",
-                                                   vote_path_, vote_.term.value,
-                                                   durable_.term.value));
+        co_return fail(Code::kCorrupt,
+                       fmt::format("{} is of term {}, but the log ends in term {}", vote_path_,
+                                   vote_.term.value, durable_.term.value));
     }
     tail_ = durable_;
     co_return Result<void>{};

@@ -49,7 +49,8 @@ class Log {
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;
 
-    // Of the entries kept; first = last + 1 when there are none. first_index() moves by whole files.
+    // Of the entries kept; first = last + 1 when there are none. first_index() moves by whole
+    // files.
     [[nodiscard]] LogIndex first_index() const { return {wal_->first()}; }
     [[nodiscard]] LogIndex last_index() const { return {wal_->next() - 1}; }  // durable
     [[nodiscard]] Term last_term() const { return durable_.term; }
@@ -59,8 +60,8 @@ class Log {
     // append may be under way. After an error the log must be opened again.
     runtime::Task<Result<Term>> begin_term(base::NodeId self);
 
-    // Appends an entry of the current term (one must have begun) and returns where it stands when it
-    // is durable. Order of calls is order of indices. kIo: unknown outcome, the log is poisoned.
+    // Appends an entry of the current term (one must have begun) and returns where it stands when
+    // it is durable. Order of calls is order of indices. kIo: unknown outcome, the log is poisoned.
     // kNoSpace: not appended; entries queued behind it fail too.
     runtime::Task<Result<Tail>> append(proto::Entry::Kind kind, std::string payload);
     // [from, to), verified. `visit` returning an error stops.

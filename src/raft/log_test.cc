@@ -39,9 +39,9 @@ TEST(RaftFormat, GoldenEntryAndVote) {
     entry.set_kind(proto::Entry::NOOP);
     entry.set_payload("payload");
     const std::string record = encode_entry(entry, 0x0102030405060708);
-    EXPECT_EQ(base::hex_encode(base::as_bytes(record)), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(record)),
               "08031009180122077061796c6f6164299cd0b1d5a1049f6c");
-    EXPECT_EQ(base::hex_encode(base::as_bytes(encode_vote({{5}, node()}))), 
+    EXPECT_EQ(base::hex_encode(base::as_bytes(encode_vote({{5}, node()}))),
               "48414d564f54450a000000010000000000000005"
               "abababababababababababababababab86ee11e0c76df6f3");
 }

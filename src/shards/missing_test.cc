@@ -1,8 +1,8 @@
 // Segment files that are gone at start-up: an unmounted disk is not an empty store.
+#include <fmt/format.h>
+
 #include <map>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "base/hash.h"
 #include "shards/segment.h"
@@ -24,8 +24,8 @@ class MissingTest : public testing::Test {
         stop();
     }
     void stop() {
-        scene.run([](Store* store) -> runtime::Task<void> { co_await store->stop(); }(
-            scene.store.get()));
+        scene.run(
+            [](Store* store) -> runtime::Task<void> { co_await store->stop(); }(scene.store.get()));
         scene.crash_only();
     }
     Files segments() {
@@ -48,8 +48,8 @@ class MissingTest : public testing::Test {
     }
     // Brings a deleted file back; the machine is up.
     void put_back(const std::string& path, const std::string& content) {
-        ASSERT_TRUE(is_ok(scene.call<void>(
-            runtime::write_file(&scene.machine.world().disk, path, content))));
+        ASSERT_TRUE(is_ok(
+            scene.call<void>(runtime::write_file(&scene.machine.world().disk, path, content))));
     }
     void expect_all() {
         for (std::uint64_t i = 0; i < 60; ++i) {

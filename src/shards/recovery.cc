@@ -48,8 +48,8 @@ runtime::Task<Result<void>> Recovery::find_mark() {
     is_marked_ = std::ranges::find(names, kMarkFile) != names.end();
     // A store made before there were marks has segments.
     is_store_ = is_marked_ || std::ranges::any_of(names, [](const std::string& name) {
-        return parse_segment_name(name).has_value();
-    });
+                    return parse_segment_name(name).has_value();
+                });
     if (is_store_ || !core_->options.must_exist) co_return Result<void>();
     if (core_->options.accept_lost_segments) {
         LOG_ERROR("shards", "{}/ holds no segments: beginning anew, as told", core_->segments_dir);
@@ -206,8 +206,10 @@ Result<void> Recovery::check_missing() const {
     }
     if (missing == 0) return {};
     if (core_->options.accept_lost_segments) {
-        LOG_ERROR("shards", "{} segments are missing, the first is {}: going on without the "
-                  "objects in them, as told", missing, first);
+        LOG_ERROR("shards",
+                  "{} segments are missing, the first is {}: going on without the "
+                  "objects in them, as told",
+                  missing, first);
         return {};
     }
     return fail(Code::kInvalid,

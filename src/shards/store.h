@@ -34,9 +34,9 @@ struct ShardId {
 struct Options {
     std::uint64_t segment_bytes = 256ULL << 20;
     std::uint64_t small_segment_bytes = 64ULL << 20;  // packed small shards, pre-written
-    double compact_below = 0.5;       // live share under which a sealed segment is rewritten
-    std::uint64_t reserve_bytes = 0;  // free space kept for metadata and deletes; see kNoSpace
-    bool must_exist = false;          // open() refuses a place where no store was ever made
+    double compact_below = 0.5;         // live share under which a sealed segment is rewritten
+    std::uint64_t reserve_bytes = 0;    // free space kept for metadata and deletes; see kNoSpace
+    bool must_exist = false;            // open() refuses a place where no store was ever made
     bool accept_lost_segments = false;  // opens without segments that are missing; else kInvalid
 };
 

@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -13,10 +16,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "base/assert.h"
 #include "runtime/prng.h"
@@ -102,7 +101,8 @@ struct Loop {
 class RealLoops final : public Loops {
   public:
     RealLoops(std::unique_ptr<ThreadPool> pool, std::unique_ptr<Disk> disk, std::size_t io_loops)
-        : pool_(std::move(pool)), disk_(std::move(disk)),
+        : pool_(std::move(pool)),
+          disk_(std::move(disk)),
           control_(std::make_unique<Loop>(*disk_, *pool_)) {
         for (std::size_t i = 0; i < io_loops; ++i) {
             io_.push_back(std::make_unique<Loop>(*disk_, *pool_));
