@@ -63,6 +63,12 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
 };
 
 class RocksDbTest : public testing::Test {
+  public:
+    ~RocksDbTest() override {
+        store_.reset();
+        fs::remove_all(dir_);
+    }
+
   protected:
     RocksDbTest()
         : files_(std::make_shared<FaultyFileSystem>()),
@@ -70,10 +76,6 @@ class RocksDbTest : public testing::Test {
           dir_(fs::path(testing::TempDir()) / fmt::format("hamster-rocksdb-{}", ::getpid())) {
         fs::remove_all(dir_);
         fs::create_directories(dir_);
-    }
-    ~RocksDbTest() override {
-        store_.reset();
-        fs::remove_all(dir_);
     }
     Result<void> open(Options options = {}) {
         store_.reset();

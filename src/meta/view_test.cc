@@ -18,6 +18,7 @@ const std::string kOther = id16('c', 1);
 template <class Entry>
 std::vector<std::string> keys_of(const Page<Entry>& page) {
     std::vector<std::string> keys;
+    keys.reserve(page.entries.size());
     for (const auto& entry : page.entries) {
         keys.push_back(entry.key);
     }

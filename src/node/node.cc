@@ -184,6 +184,7 @@ Task<Result<void>> NodeImpl::open_fronts() {
 Task<void> NodeImpl::stop() {
     state_ = State::kDraining;
     std::vector<Task<bool>> drains;
+    drains.reserve(fronts_.size());
     for (const auto& front : fronts_) drains.push_back(front->drain(options_.drain));
     auto drained = co_await runtime::when_all(std::move(drains));
     (void)drained;

@@ -112,7 +112,7 @@ Task<void> break_bodies(SimNode* node) {
 }
 TEST(Service, ABodyThatFailsVerificationIsNeverStored) { on_node(3, quiet(), break_bodies); }
 
-Task<bool> is_stored(SimNode* node, const StoredBody& body) {
+Task<bool> is_stored(SimNode* node, StoredBody body) {
     const auto id = base::BlobId::from_bytes(body.blob->blob_id());
     const auto found = node->shards->find({*id, base::Slot{0}});
     EXPECT_TRUE(found.has_value());

@@ -123,6 +123,7 @@ Task<int> later(World* world, int value) {
 
 Task<void> gather(World* world) {
     std::vector<Task<int>> tasks;
+    tasks.reserve(10);
     for (int i = 0; i < 10; ++i) {
         tasks.push_back(later(world, i));
     }

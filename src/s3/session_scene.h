@@ -110,12 +110,14 @@ struct Step {
 using Steps = std::vector<Step>;
 
 class SessionTest : public ::testing::Test {
+  public:
+    ~SessionTest() override { stop(); }
+
   protected:
     SessionTest() {
         seen = Seen();
         start(ServerOptions());
     }
-    ~SessionTest() override { stop(); }
 
     void start(ServerOptions options) {
         server = std::make_unique<Server>(&context, &credentials, fake_dispatch, options);

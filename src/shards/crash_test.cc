@@ -205,6 +205,7 @@ Task<void> work(Trial* run, int rounds) {
 
 Task<void> verify(Trial* run) {
     std::vector<ShardId> ids;
+    ids.reserve(run->model.size());
     for (const auto& [id, expected] : run->model) ids.push_back(id);
     for (const ShardId& id : ids) {
         const auto info = run->scene.store->find(id);

@@ -153,6 +153,7 @@ TEST_F(MissingTest, SpaceReclaimedOnAFullDiskIsNoLoss) {
     const std::uint64_t before = scene.machine.allocated_bytes();
     scene.machine.set_faults({.capacity_bytes = 1});  // the index cannot be flushed any more
     std::vector<ShardId> ids;
+    ids.reserve(61);
     for (std::uint64_t i = 0; i < 60; ++i) ids.push_back(shard(i));
     ids.push_back(shard(1000));
     ASSERT_TRUE(is_ok(scene.remove(ids)));

@@ -31,13 +31,15 @@ using Records = std::map<std::uint64_t, std::string>;
 
 // A machine with one log on it, and every step of a test as a plain call.
 class WalTest : public testing::Test {
-  protected:
-    WalTest() : machine_(sim_.machine("m")) { machine_.boot(); }
+  public:
     ~WalTest() override {
         if (machine_.is_up()) {
             machine_.crash([this] { wal_.reset(); });
         }
     }
+
+  protected:
+    WalTest() : machine_(sim_.machine("m")) { machine_.boot(); }
 
     static Task<void> open_task(WalTest* t) {
         auto opened = co_await Wal::open(&t->machine_.world(), "a/log", t->options_, &t->metrics_);

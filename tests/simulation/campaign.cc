@@ -126,6 +126,7 @@ class Parent {
 
     void turn() {
         std::vector<pollfd> fds;
+        fds.reserve(children_.size());
         for (const Child& child : children_) fds.push_back({child.fd, POLLIN, 0});
         const int ready = ::poll(fds.data(), fds.size(), kSilenceSeconds * 1000);
         if (ready == 0) {

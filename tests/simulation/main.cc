@@ -152,6 +152,7 @@ int run_many(std::vector<std::uint64_t> seeds, const Arguments& arguments, bool 
 
 std::vector<std::uint64_t> range_of(std::uint64_t first, std::uint64_t count) {
     std::vector<std::uint64_t> seeds;
+    seeds.reserve(count);
     for (std::uint64_t i = 0; i < count; ++i) seeds.push_back(first + i);
     return seeds;
 }

@@ -115,6 +115,7 @@ class RealLoops final : public Loops {
     World& control() override { return control_->world; }
     std::vector<World*> io() override {
         std::vector<World*> worlds;
+        worlds.reserve(io_.size());
         for (const auto& loop : io_) {
             worlds.push_back(&loop->world);
         }

@@ -161,7 +161,8 @@ Task<void> accept_and_hold(Listener* listener, StreamPtr* held) {
 Task<void> write_a_lot(World* world, std::string address, bool* done, Code* code) {
     auto stream = co_await world->network.connect(std::move(address), Time::never());
     EXPECT_TRUE(stream.has_value());
-    const std::string content(10'000'000, 'x');
+    std::string content;
+    content.resize(10'000'000, 'x');
     std::vector<Bytes> pieces{base::as_bytes(content)};
     auto written = co_await (*stream)->write(std::move(pieces));
     *done = true;
