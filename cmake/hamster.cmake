@@ -68,8 +68,8 @@ if(NOT HAMSTER_SANITIZE)
 endif()
 
 # One precompiled header for all rooms above base: the awaitable machinery, fmt and the common
-# containers are half of what a source costs to compile. It hides no missing include: the release
-# check of the headers' self-containment is `make lint`.
+# containers are half of what a source costs to compile. It can hide a missing include: `make lint`
+# does not see that.
 set_property(GLOBAL PROPERTY HAMSTER_PCH "")
 function(hamster_precompile target room)
     if(room STREQUAL "base" OR room STREQUAL "proto")

@@ -27,6 +27,7 @@ constexpr int kCacheShardBits = 2;   // four shards, against contention of a few
 constexpr std::size_t kMetadataBlockBytes = 16 << 10;  // of partitioned filters and indexes
 constexpr std::size_t kTableBlockBytes = 8 << 10;      // fewer index entries than with 4 KiB
 constexpr double kBloomBits = 10;                      // per key: about 1 % false positives
+constexpr double kMemtableBloomShare = 0.02;           // of a memtable: about 10 bits per row
 constexpr std::size_t kInfoLogBytes = 1 << 20;         // RocksDB's own log: two files of this
 constexpr runtime::Micros kResumeEvery = std::chrono::seconds(1);
 
@@ -282,11 +283,12 @@ class RocksStore final : public Store {
             return;
         }
         next_resume_ = now + kResumeEvery;
-        world_->pool.post([database = database_] {
+        auto work = [database = database_] {
             const auto flushed = database->flush();
             (void)flushed;  // the health says what came of it
             database->resuming.store(false);
-        });
+        };
+        world_->pool.post(std::move(work), runtime::WorkKind::kWaits);
     }
 
     runtime::World* world_;
@@ -305,6 +307,9 @@ rocksdb::Options tuned(const Options& options, rocksdb::Env* env) {
     out.max_background_jobs = kBackgroundJobs;
     out.write_buffer_size = options.write_buffer_bytes;
     out.max_write_buffer_number = kMaxWriteBuffers;
+    // Most gets ask for rows that are new and cannot be there: no search for them.
+    out.memtable_whole_key_filtering = true;
+    out.memtable_prefix_bloom_size_ratio = kMemtableBloomShare;
     out.avoid_flush_during_shutdown = true;  // a destructor does no I/O; flush() does
     out.max_bgerror_resume_count = 0;        // see HealthListener
     out.level_compaction_dynamic_level_bytes = true;

@@ -99,6 +99,15 @@ Answered answer_of(Txn& txn, proto::Applied& state, const Command& command) {
     return answer;
 }
 
+template <class Source>  // a store, or what is staged over one
+Result<proto::Applied> read_applied(const Source& source) {
+    const std::string row = system_row("applied");
+    TRY_ASSIGN(const auto bytes, source.get(row));
+    proto::Applied state;
+    if (bytes && !state.ParseFromString(*bytes)) return Txn::corrupt_row(row);
+    return state;
+}
+
 }  // namespace
 
 proto::Answer refuse(Answer::Status status, std::string detail) {
@@ -109,15 +118,15 @@ proto::Answer refuse(Answer::Status status, std::string detail) {
     return answer;
 }
 
-Result<Answer> apply(kv::Store& store, base::LogIndex index, const Command& command,
+Result<Answer> apply(Staging& staging, base::LogIndex index, const Command& command,
                      std::uint64_t chain) {
-    TRY_ASSIGN(auto state, applied(store));
+    TRY_ASSIGN(auto state, read_applied(staging));
     HAMSTER_ASSERT(index.value == state.index() + 1, index.value, state.index());
     // Cluster time never goes back, whatever a command says.
     const std::uint64_t stamp = command.stamp_ms() > kMaxStampMs
                                     ? state.stamp_ms()
                                     : std::max(state.stamp_ms(), command.stamp_ms());
-    Txn txn(store, index, stamp);
+    Txn txn(staging, index, stamp);
     TRY_ASSIGN(auto answer, answer_of(txn, state, command));
     state.set_index(index.value);
     state.set_chain(chain);
@@ -127,10 +136,10 @@ Result<Answer> apply(kv::Store& store, base::LogIndex index, const Command& comm
     return answer;
 }
 
-Result<void> apply_nothing(kv::Store& store, base::LogIndex index, std::uint64_t chain) {
-    TRY_ASSIGN(auto state, applied(store));
+Result<void> apply_nothing(Staging& staging, base::LogIndex index, std::uint64_t chain) {
+    TRY_ASSIGN(auto state, read_applied(staging));
     HAMSTER_ASSERT(index.value == state.index() + 1, index.value, state.index());
-    Txn txn(store, index, state.stamp_ms());
+    Txn txn(staging, index, state.stamp_ms());
     state.set_index(index.value);
     state.set_chain(chain);
     txn.put(system_row("applied"), state);
@@ -147,13 +156,7 @@ Result<Command> decode_command(base::Bytes payload) {
     return command;
 }
 
-Result<proto::Applied> applied(const kv::Store& store) {
-    const std::string row = system_row("applied");
-    TRY_ASSIGN(const auto bytes, store.get(row));
-    proto::Applied state;
-    if (bytes && !state.ParseFromString(*bytes)) return Txn::corrupt_row(row);
-    return state;
-}
+Result<proto::Applied> applied(const kv::Store& store) { return read_applied(store); }
 
 Result<base::LogIndex> applied_index(const kv::Store& store) {
     TRY_ASSIGN(const auto state, applied(store));

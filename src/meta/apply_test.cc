@@ -196,7 +196,9 @@ TEST_F(ApplyTest, UnknownAndMalformedCommandsOnlyAdvance) {
     Command stamp = delete_object(kBucket, "k");
     stamp.set_stamp_ms(UINT64_MAX);
     stamp.set_request_id(std::string(mint_request_id(kStart, base::RequestId{}).view()));
-    const auto answer = meta::apply(replica_.store(), {replica_.index() + 1}, stamp);
+    Staging staging(replica_.store());
+    const auto answer = meta::apply(staging, {replica_.index() + 1}, stamp);
+    ASSERT_TRUE(staging.write());
     EXPECT_EQ(answer->status(), Answer::INVALID_REQUEST);
     EXPECT_EQ(applied(replica_.store())->stamp_ms(), kStart);
     Rows after = rows_of(replica_.store());

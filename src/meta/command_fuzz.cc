@@ -57,6 +57,7 @@ void run(std::string_view input) {
     std::unique_ptr<kv::Store> store;
     sim.run(open(&sim.harness(), &store));
     std::uint64_t index = 0;
+    Staging staging(*store);
     while (input.size() >= 2) {
         const std::size_t size =
             std::min<std::size_t>(base::get_be16(input.data()), input.size() - 2);
@@ -72,9 +73,10 @@ void run(std::string_view input) {
             command->set_request_id(std::string(mint_request_id(kStamp, salt).view()));
             command->set_stamp_ms(kStamp);
         }
-        const auto answer = apply(*store, base::LogIndex{++index}, *command);
+        const auto answer = apply(staging, base::LogIndex{++index}, *command);
         HAMSTER_ASSERT(answer.has_value(), index);
     }
+    HAMSTER_ASSERT(staging.write().has_value());
     check(*store);
 }
 

@@ -24,13 +24,14 @@ using proto::Command;
 using runtime::Task;
 
 constexpr std::uint64_t kMaxStampMs = (std::uint64_t{1} << 48) - 1;  // a UUIDv7 holds no more
+constexpr std::size_t kReplayRows = 1024;                            // of one batch
 
 // The group of a lone voter. Everything but `last_stamp_ms_` and the store's snapshots belongs to
 // the control loop.
 //
-// A proposal appends its entry and hands it over once it is durable. Whoever hands over the next
-// one in log order applies it and all that wait behind it: the order of apply is the order of the
-// log, in whatever order proposals resume, while any number of them share one sync.
+// A proposal appends its entry and hands it over once it is durable. Those of one sync resume one
+// after the other; the first waits for the rest and then applies what is there, in the order of the
+// log, as one batch of the store.
 class SingleVoter final : public Group {
   public:
     SingleVoter(runtime::World* control, GroupOptions options, base::Metrics* metrics,
@@ -73,9 +74,10 @@ class SingleVoter final : public Group {
     Task<Result<Answer>> propose_here(Command command);
     Task<Result<Answer>> commit(Command command);
     void apply_ready();
-    Result<Answer> apply_committed(LogIndex index, const Durable& entry);
+    Result<Answer> apply_committed(Staging& staging, LogIndex index, const Durable& entry);
+    void fail_store(const Error& error);
     Task<Result<std::string>> founded_cluster(LogIndex from);
-    Result<void> replay_entry(const proto::Entry& entry);
+    Result<void> replay_entry(Staging& staging, const proto::Entry& entry);
     void note_log_bytes(std::size_t bytes);
     void maybe_flush();
     Task<void> flush();
@@ -91,6 +93,7 @@ class SingleVoter final : public Group {
     base::Gauge& log_bytes_;
     LogIndex applied_;
     std::map<std::uint64_t, Durable*> durable_;  // by index
+    bool gathering_ = false;                     // a proposal waits for the others of its sync
     std::atomic<std::uint64_t> last_stamp_ms_{0};
     runtime::Semaphore slots_{kMaxProposalsInFlight};
     std::uint64_t unflushed_bytes_ = 0;  // of the log, since the last flush began
@@ -147,7 +150,12 @@ Task<Result<Answer>> SingleVoter::commit(Command command) {
     Durable mine{&command, appended->chain, std::nullopt, {}};
     const bool first = durable_.emplace(index.value, &mine).second;
     HAMSTER_ASSERT(first, index.value);
-    apply_ready();
+    if (!gathering_) {
+        gathering_ = true;
+        co_await runtime::yield();
+        gathering_ = false;
+        apply_ready();
+    }
     if (!mine.answer) co_await mine.done.wait();
     HAMSTER_ASSERT(mine.answer.has_value(), index.value);
     note_log_bytes(bytes);
@@ -157,32 +165,52 @@ Task<Result<Answer>> SingleVoter::commit(Command command) {
 // Applies what is durable as far as it is contiguous. An entry is durable only after all before it
 // are, so nobody waits for an entry that does not come.
 void SingleVoter::apply_ready() {
+    const LogIndex before = applied_;
+    Staging staging(*store_);
+    std::vector<Durable*> group;
     while (!durable_.empty()) {
         const auto [index, entry] = *durable_.begin();
         HAMSTER_ASSERT(index > applied_.value, index, applied_.value);
-        if (index != applied_.value + 1 && !poisoned_) return;
+        if (index != applied_.value + 1 && !poisoned_) break;
         durable_.erase(durable_.begin());
-        entry->answer = apply_committed(LogIndex{index}, *entry);
+        group.push_back(entry);
+        entry->answer = apply_committed(staging, LogIndex{index}, *entry);
+    }
+    if (auto written = staging.write(); !written) {
+        fail_store(written.error());
+        applied_ = before;  // the store may have less than was applied: no log is dropped for it
+        for (Durable* entry : group) {
+            entry->answer =
+                fail(Code::kUnknownOutcome, "the store failed: " + written.error().context);
+        }
+    }
+    for (Durable* entry : group) {
         entry->done.set();
     }
 }
 
-Result<Answer> SingleVoter::apply_committed(LogIndex index, const Durable& entry) {
+Result<Answer> SingleVoter::apply_committed(Staging& staging, LogIndex index,
+                                            const Durable& entry) {
     if (poisoned_) {
         // Durable in the log, behind an entry that could not be applied.
         return fail(Code::kUnknownOutcome, "the metadata stopped: " + poisoned_->context);
     }
     HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
-    auto answer = apply(*store_, index, *entry.command, entry.chain);
+    auto answer = apply(staging, index, *entry.command, entry.chain);
     if (!answer) {
-        store_failed_ = true;
-        poisoned_ = answer.error();
-        LOG_ERROR("meta", "no more writes until the next start: {}", answer.error().context);
+        fail_store(answer.error());
         return fail(Code::kUnknownOutcome, "the store failed: " + answer.error().context);
     }
     applied_ = index;
     commits_.add();
     return answer;
+}
+
+// What the store holds is in doubt from here on.
+void SingleVoter::fail_store(const Error& error) {
+    store_failed_ = true;
+    poisoned_ = error;
+    LOG_ERROR("meta", "no more writes until the next start: {}", error.context);
 }
 
 void SingleVoter::poison(const Error& error) {
@@ -241,19 +269,20 @@ Task<void> SingleVoter::give_up() {
     co_await log_->stop();
 }
 
-Result<void> SingleVoter::replay_entry(const proto::Entry& entry) {
+Result<void> SingleVoter::replay_entry(Staging& staging, const proto::Entry& entry) {
     const LogIndex index{entry.index()};
     HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
     if (entry.kind() == proto::Entry::COMMAND) {
         TRY_ASSIGN(auto command, decode_command(base::as_bytes(entry.payload())));
         const bool forget = base::planted(base::Bug::kDeleteForgotten);
         if (forget && command.has_delete_object()) command.mutable_drop_garbage();
-        TRY(apply(*store_, index, command, entry.chain()));
+        TRY(apply(staging, index, command, entry.chain()));
     } else {
-        TRY(apply_nothing(*store_, index, entry.chain()));
+        TRY(apply_nothing(staging, index, entry.chain()));
     }
     applied_ = index;
     unflushed_bytes_ += entry.payload().size();
+    if (staging.rows() >= kReplayRows) return staging.write();
     return {};
 }
 
@@ -318,9 +347,11 @@ Task<Result<void>> SingleVoter::replay() {
     applied_ = LogIndex{before->index()};
     const LogIndex last = log_->last_index();
     const LogIndex from{applied_.value + 1};
-    auto visit = [this](const proto::Entry& entry) { return replay_entry(entry); };
+    Staging staging(*store_);
+    auto visit = [this, &staging](const proto::Entry& e) { return replay_entry(staging, e); };
     auto read = co_await log_->read(from, LogIndex{last.value + 1}, std::move(visit));
     CO_TRY(read);
+    CO_TRY(staging.write());
     HAMSTER_ASSERT(applied_ == last, applied_.value, last.value);
     auto after = applied(*store_);
     CO_TRY(after);

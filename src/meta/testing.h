@@ -186,8 +186,10 @@ class Replica {
             command.set_request_id(std::string(mint_request_id(now, salt).view()));
         }
         last = command;
-        auto answer = meta::apply(*store_, base::LogIndex{++index_}, command);
+        Staging staging(*store_);
+        auto answer = meta::apply(staging, base::LogIndex{++index_}, command);
         EXPECT_TRUE(answer) << answer.error().context;
+        EXPECT_TRUE(staging.write());
         return answer ? *answer : Answer{};
     }
     Answer::Status status(const Command& command) { return apply(command).status(); }

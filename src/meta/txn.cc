@@ -1,5 +1,7 @@
 #include "meta/txn.h"
 
+#include <utility>
+
 #include "base/assert.h"
 #include "base/encoding.h"
 
@@ -10,7 +12,7 @@ Result<std::optional<std::string>> Txn::get(const std::string& row) const {
     if (const auto change = changes_.find(row); change != changes_.end()) {
         return change->second;
     }
-    return store_.get(row);
+    return staging_.get(row);
 }
 
 Result<bool> Txn::exists(const std::string& row) const {
@@ -34,7 +36,8 @@ Result<std::vector<Txn::Row>> Txn::scan(std::string_view from, std::string_view 
                                         std::size_t limit) const {
     HAMSTER_ASSERT(from <= to);
     std::vector<Row> rows;
-    const auto snapshot = store_.snapshot();
+    TRY(staging_.write());
+    const auto snapshot = staging_.store().snapshot();
     const auto it = snapshot->iterate();
     for (it->seek(from); it->valid() && it->key() < to && rows.size() < limit; it->next()) {
         rows.push_back({std::string(it->key()), std::string(it->value())});
@@ -49,18 +52,17 @@ void Txn::discard() {
 }
 
 Result<void> Txn::commit() {
-    const auto batch = store_.batch();
+    if (ranges_.empty()) {
+        staging_.take(std::move(changes_));
+        return {};
+    }
+    TRY(staging_.write());
+    const auto batch = staging_.store().batch();
     for (const Range& range : ranges_) {
         batch->erase_range(range.from, range.to);
     }
-    for (const auto& [row, value] : changes_) {
-        if (value) {
-            batch->put(row, *value);
-        } else {
-            batch->erase(row);
-        }
-    }
-    return store_.write(*batch);
+    add_to(*batch, changes_);
+    return staging_.store().write(*batch);
 }
 
 std::unexpected<Error> Txn::corrupt_row(std::string_view row) {

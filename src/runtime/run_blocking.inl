@@ -10,19 +10,20 @@
 namespace hamster::runtime {
 
 template <class Fn>
-Task<std::invoke_result_t<Fn>> run_blocking(BlockingPool* pool, Fn fn) {
+Task<std::invoke_result_t<Fn>> run_blocking(BlockingPool* pool, Fn fn, WorkKind kind) {
     using R = std::invoke_result_t<Fn>;
     static_assert(!std::is_void_v<R>, "return a Result<void> instead");
     co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(R)>(
-        [](auto handler, BlockingPool* on, Fn work) {
-            on->post([handler = std::move(handler), work = std::move(work)]() mutable {
+        [kind](auto handler, BlockingPool* on, Fn work) {
+            auto job = [handler = std::move(handler), work = std::move(work)]() mutable {
                 R result = work();
                 auto executor = asio::get_associated_executor(handler);
                 asio::post(executor,
                            [handler = std::move(handler), result = std::move(result)]() mutable {
                                std::move(handler)(std::move(result));
                            });
-            });
+            };
+            on->post(std::move(job), kind);
         },
         asio::use_awaitable, pool, std::move(fn));
 }

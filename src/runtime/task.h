@@ -8,6 +8,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -19,6 +20,9 @@ using Executor = asio::any_io_executor;
 
 template <class T = void>
 using Task = asio::awaitable<T>;
+
+// Lets everything run that is already waiting for its turn on this loop.
+inline Task<void> yield() { co_await asio::post(asio::use_awaitable); }
 
 // Runs `task` on another loop and resumes the caller on its own loop with the result. Both loops
 // must outlive the call. An exception that escapes `task` aborts the process.

@@ -168,11 +168,15 @@ class Network {
                                                         std::string key_path) = 0;
 };
 
+// What a thread of the pool does most of the time. Calculations run on one thread per core at most,
+// so that a durable write never queues behind the hashing of large bodies.
+enum class WorkKind : std::uint8_t { kWaits, kComputes };
+
 // Threads for work that would block a loop. In simulation the work runs inline after a delay.
 class BlockingPool {
   public:
     virtual ~BlockingPool() = default;
-    virtual void post(std::move_only_function<void()> work) = 0;
+    virtual void post(std::move_only_function<void()> work, WorkKind kind) = 0;
 };
 
 struct World {
@@ -187,7 +191,8 @@ struct World {
 // Runs `fn` on the pool, resumes on the caller's loop with what it returned. `fn` must own or
 // outlive what it touches until the returned task has finished.
 template <class Fn>
-Task<std::invoke_result_t<Fn>> run_blocking(BlockingPool* pool, Fn fn);
+Task<std::invoke_result_t<Fn>> run_blocking(BlockingPool* pool, Fn fn,
+                                            WorkKind kind = WorkKind::kWaits);
 
 }  // namespace hamster::runtime
 

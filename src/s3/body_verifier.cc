@@ -14,8 +14,6 @@ namespace {
 
 // Below this many bytes a trip to the pool costs more than it saves.
 constexpr std::uint64_t kMinPoolBytes = 64 * 1024;
-// Bytes hashed by one job: long enough to be worth the trip, small enough to bound memory.
-constexpr std::size_t kPoolPiece = 512 * 1024;
 // Bytes digested on the loop at a time, so that they are still in the cache.
 constexpr std::size_t kLoopPiece = 256 * 1024;
 
@@ -119,48 +117,6 @@ S3Result<BodyExpectations> expectations_of(const RequestHead& head, Action actio
     if (auto r = find_checksum(head, plan, out); !r) return std::unexpected(r.error());
     if (auto r = find_sdk_algorithm(head, out); !r) return std::unexpected(r.error());
     return out;
-}
-
-runtime::Task<void> Md5Lane::wait_idle() {
-    while (busy_) {
-        co_await idle_.wait();
-    }
-}
-
-runtime::Task<void> Md5Lane::hash(Md5Lane* lane, base::Buffer piece) {
-    struct Job {
-        crypto::Digest digest;
-        base::Buffer piece;
-    };
-    Job job{std::move(*lane->digest_), std::move(piece)};
-    lane->digest_.reset();
-    auto work = [owned = std::move(job)]() mutable -> Job {
-        owned.digest.update(owned.piece.bytes());
-        return std::move(owned);
-    };
-    Job done = co_await runtime::run_blocking(&lane->world_->pool, std::move(work));
-    lane->digest_.emplace(std::move(done.digest));
-    lane->spare_ = std::move(done.piece);
-    lane->busy_ = false;
-    lane->idle_.notify_all();
-}
-
-runtime::Task<void> Md5Lane::update(base::Bytes bytes) {
-    while (!bytes.empty()) {
-        const base::Bytes piece = bytes.first(std::min(bytes.size(), kPoolPiece));
-        bytes = bytes.subspan(piece.size());
-        co_await wait_idle();
-        if (spare_.capacity() < piece.size()) spare_ = base::Buffer(kPoolPiece);
-        spare_.resize(0);
-        spare_.append(piece);
-        busy_ = true;
-        runtime::spawn(world_->executor, gate_, "md5", hash(this, std::move(spare_)));
-    }
-}
-
-runtime::Task<std::string> Md5Lane::finish() {
-    co_await wait_idle();
-    co_return digest_->finish();
 }
 
 BodyVerifier::BodyVerifier(runtime::World* world, ByteSource* source,

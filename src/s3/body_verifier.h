@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "crypto/digest.h"
-#include "runtime/sync.h"
 #include "runtime/world.h"
 #include "s3/action.h"
 #include "s3/aws_chunked_source.h"
 #include "s3/body.h"
 #include "s3/byte_source.h"
+#include "s3/md5_lane.h"
 #include "s3/payload.h"
 #include "s3/request.h"
 
@@ -36,29 +36,6 @@ struct BodyExpectations {
 // about the body and left to the operation.
 S3Result<BodyExpectations> expectations_of(const RequestHead& head, Action action,
                                            const PayloadPlan& plan);
-
-// MD5 of a large body on the blocking pool, piece by piece in order, while the loop goes on.
-// Owns copies of the bytes it hashes, so callers may reuse their memory at once.
-class Md5Lane {
-  public:
-    explicit Md5Lane(runtime::World* world) : world_(world) {}
-    // Waits only while the piece before is still being hashed.
-    runtime::Task<void> update(base::Bytes bytes);
-    runtime::Task<std::string> finish();
-    // Must be awaited before destruction.
-    runtime::Task<void> stop() { return gate_.close(); }
-
-  private:
-    static runtime::Task<void> hash(Md5Lane* lane, base::Buffer piece);
-    runtime::Task<void> wait_idle();
-
-    runtime::World* world_;
-    runtime::Gate gate_;
-    runtime::Signal idle_;
-    bool busy_ = false;
-    std::optional<crypto::Digest> digest_{crypto::DigestKind::kMd5};  // away while busy
-    base::Buffer spare_;
-};
 
 class BodyVerifier final : public RequestBody {
   public:

@@ -111,7 +111,11 @@ runtime::Task<Result<void>> Recovery::attempt() {
 }
 
 runtime::Task<Result<void>> Recovery::open_index() {
-    auto opened = co_await kv::open(core_->world, core_->index_dir, kv::Options());
+    // Rows are small and mostly read once: the system's page cache does well for what is not here.
+    kv::Options options;
+    options.cache_bytes = 24ULL << 20;
+    options.write_buffer_bytes = 8ULL << 20;
+    auto opened = co_await kv::open(core_->world, core_->index_dir, options);
     CO_TRY_ASSIGN(std::unique_ptr<kv::Store> store, opened);
     core_->index = std::make_unique<Index>(std::move(store));
     CO_TRY_ASSIGN(const bool exists, core_->index->exists());

@@ -31,7 +31,7 @@ struct Arguments {
     std::optional<std::uint64_t> seed;
     std::optional<std::uint64_t> count;
     std::uint64_t first = 1;
-    std::uint64_t limit = 1000;
+    std::uint64_t limit = 5000;
     int jobs = 1;
     int repeat_every = 20;
     bool verbose = false;

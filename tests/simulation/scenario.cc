@@ -355,12 +355,17 @@ bool Scenario::misdirect_in(const std::string& path) {
     if (!content) return false;
     const std::vector<FoundSlice> slices = slices_in(*content);
     bool any = false;
-    for (int attempt = 0; attempt < 8 && slices.size() > 1 && !is_down_; ++attempt) {
-        const FoundSlice from = slices[random_.below(slices.size())];
+    for (int attempt = 0; attempt < 8 && !slices.empty() && !is_down_; ++attempt) {
         const FoundSlice to = slices[random_.below(slices.size())];
-        if (from.offset == to.offset || from.length != to.length) continue;
+        std::vector<FoundSlice> alike;
+        for (const FoundSlice& other : slices) {
+            if (other.length == to.length && other.offset != to.offset) alike.push_back(other);
+        }
+        if (alike.empty()) continue;
+        const FoundSlice from = alike[random_.below(alike.size())];
         any = sim_.run_on(machine_,
-                          misdirect(&machine_.world(), path, from.offset, to.offset, to.span));
+                          misdirect(&machine_.world(), path, from.offset, to.offset, to.span)) ||
+              any;
     }
     return any;
 }
@@ -375,9 +380,7 @@ void Scenario::rot_segment() {
     if (chance(50)) {
         for (const std::string& name : names) {
             if (!name.ends_with(".large") || is_down_) continue;
-            if (!misdirect_in(dir + "/" + name)) continue;
-            reached("fault.misdirected-write");
-            break;
+            if (misdirect_in(dir + "/" + name)) reached("fault.misdirected-write");
         }
         return;
     }

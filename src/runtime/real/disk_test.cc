@@ -186,7 +186,7 @@ TEST(RealDisk, Tree) {
 
 TEST(RealDisk, LockIsExclusiveUntilTheDiskGoes) {
     const TempDir dir;
-    ThreadPool pool(1);
+    ThreadPool pool(1, 1);
     auto first = open_disk(dir.path(), false, &pool);
     auto second = open_disk(dir.path() + "/", false, &pool);
     ASSERT_TRUE(first && second);
@@ -202,7 +202,7 @@ TEST(RealDisk, LockIsExclusiveUntilTheDiskGoes) {
 
 TEST(RealDisk, DataDirectoryIsMadeOnlyWhenAsked) {
     const TempDir dir;
-    ThreadPool pool(1);
+    ThreadPool pool(1, 1);
     const std::string path = dir.path() + "/new/data";
     EXPECT_EQ(open_disk(path, false, &pool).error().code, Code::kNotFound);
     expect_ok(open_disk(path, true, &pool));

@@ -213,7 +213,8 @@ Result<std::unique_ptr<Loops>> Loops::create(Options options) {
     const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
     if (options.io_loops == 0) options.io_loops = cores;
     if (options.pool_threads == 0) options.pool_threads = 4 + 2 * cores;
-    auto pool = std::make_unique<ThreadPool>(options.pool_threads);
+    auto pool =
+        std::make_unique<ThreadPool>(options.pool_threads, std::min(cores, options.pool_threads));
     std::unique_ptr<Disk> disk = std::make_unique<NoDisk>();
     if (!options.data_dir.empty()) {
         // RocksDB makes its files with whatever this leaves them.

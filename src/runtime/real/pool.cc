@@ -8,20 +8,20 @@
 
 namespace hamster::runtime::real {
 
-ThreadPool::ThreadPool(std::size_t threads) {
-    HAMSTER_ASSERT(threads > 0);
+ThreadPool::ThreadPool(std::size_t threads, std::size_t computing) : max_computing_(computing) {
+    HAMSTER_ASSERT(threads > 0 && computing > 0, threads, computing);
     for (std::size_t i = 0; i < threads; ++i) {
-        threads_.emplace_back([this] { work(); });
+        threads_.emplace_back([this] { run(); });
         pthread_setname_np(threads_.back().native_handle(), "blocking");
     }
 }
 
 ThreadPool::~ThreadPool() { stop(); }
 
-void ThreadPool::post(std::move_only_function<void()> work) {
+void ThreadPool::post(std::move_only_function<void()> work, WorkKind kind) {
     {
         const std::lock_guard lock(mutex_);
-        queue_.push_back(std::move(work));
+        (kind == WorkKind::kComputes ? computes_ : waits_).push_back(std::move(work));
     }
     filled_.notify_one();
 }
@@ -36,20 +36,34 @@ void ThreadPool::stop() {
         thread.join();
     }
     threads_.clear();
-    queue_.clear();  // frames that waited for it go back to their loops, to be destroyed there
+    computes_.clear();
+    waits_.clear();  // frames that waited for it go back to their loops, to be destroyed there
 }
 
-void ThreadPool::work() {
-    for (;;) {
-        std::move_only_function<void()> next;
-        {
-            std::unique_lock lock(mutex_);
-            filled_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-            if (stopping_) return;
-            next = std::move(queue_.front());
-            queue_.pop_front();
+std::optional<ThreadPool::Job> ThreadPool::next() {
+    auto& queue = waits_.empty() ? computes_ : waits_;
+    const bool computes = waits_.empty();
+    if (queue.empty() || (computes && computing_ == max_computing_)) return std::nullopt;
+    Job job{std::move(queue.front()), computes};
+    queue.pop_front();
+    if (computes) ++computing_;
+    return job;
+}
+
+void ThreadPool::run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        std::optional<Job> job = next();
+        if (!job) {
+            filled_.wait(lock);
+            continue;
         }
-        next();
+        lock.unlock();
+        job->work();
+        job->work = nullptr;
+        lock.lock();
+        // Whoever finishes a calculation looks for the next one himself: no wake-up is needed.
+        if (job->computes) --computing_;
     }
 }
 

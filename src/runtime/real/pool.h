@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,21 +17,30 @@ namespace hamster::runtime::real {
 
 class ThreadPool final : public BlockingPool {
   public:
-    explicit ThreadPool(std::size_t threads);
+    // `computing`: of the threads, how many may calculate at the same time; at least 1.
+    ThreadPool(std::size_t threads, std::size_t computing);
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
     ~ThreadPool() override;
 
-    void post(std::move_only_function<void()> work) override;
+    void post(std::move_only_function<void()> work, WorkKind kind) override;
     // Joins the threads. Called on no thread of the pool; idempotent.
     void stop();
 
   private:
-    void work();
+    struct Job {
+        std::move_only_function<void()> work;
+        bool computes = false;
+    };
+    void run();
+    std::optional<Job> next();  // under mutex_
 
+    const std::size_t max_computing_;
     std::mutex mutex_;
     std::condition_variable filled_;
-    std::deque<std::move_only_function<void()>> queue_;
+    std::deque<std::move_only_function<void()>> waits_;  // goes first
+    std::deque<std::move_only_function<void()>> computes_;
+    std::size_t computing_ = 0;
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

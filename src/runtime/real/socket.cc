@@ -131,10 +131,8 @@ bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 ErrorCode to_code(int error) { return {error, boost::system::system_category()}; }
 
-Task<void> yield_to_loop() { co_await asio::post(asio::use_awaitable); }
-
 Task<Result<std::size_t>> read_plain(ConnectionPtr on, MutableBytes out) {
-    if (on->must_yield()) co_await yield_to_loop();
+    if (on->must_yield()) co_await runtime::yield();
     if (!on->is_usable()) co_return std::unexpected(on->explain({}, "read"));
     const ssize_t n = retry(
         [&] { return ::recv(on->socket.native_handle(), out.data(), out.size(), MSG_DONTWAIT); });
@@ -149,7 +147,7 @@ Task<Result<std::size_t>> read_plain(ConnectionPtr on, MutableBytes out) {
 }
 
 Task<Result<void>> write_plain(ConnectionPtr on, std::vector<Bytes> pieces) {
-    if (on->must_yield()) co_await yield_to_loop();
+    if (on->must_yield()) co_await runtime::yield();
     Unsent unsent(pieces);
     while (!unsent.empty()) {
         if (!on->is_usable()) co_return std::unexpected(on->explain({}, "write"));

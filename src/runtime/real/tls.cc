@@ -198,9 +198,7 @@ Task<Result<void>> wait_ready(TlsPtr on, Outcome wanted) {
 // Repeats `call` until it is done. False at the orderly end of the stream.
 template <class Call>
 Task<Result<bool>> drive(TlsPtr on, Call call) {
-    if (on->connection->must_yield()) {
-        co_await asio::post(asio::use_awaitable);
-    }
+    if (on->connection->must_yield()) co_await runtime::yield();
     for (;;) {
         if (!is_usable(*on)) co_return std::unexpected(explain(*on, "failed before"));
         const Step step = ssl_step(*on, call);

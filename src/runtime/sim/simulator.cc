@@ -35,7 +35,7 @@ class SimClock final : public Clock {
 class SimPool final : public BlockingPool {
   public:
     SimPool(Scheduler* scheduler, Incarnation* owner) : scheduler_(scheduler), owner_(owner) {}
-    void post(std::move_only_function<void()> work) override {
+    void post(std::move_only_function<void()> work, WorkKind /*kind*/) override {
         Incarnation* const running = scheduler_->running();
         const Micros delay(static_cast<std::int64_t>(5 + scheduler_->random().below(300)));
         scheduler_->at(scheduler_->now() + delay, running != nullptr ? running : owner_,
