@@ -24,7 +24,6 @@ using proto::Command;
 using runtime::Task;
 
 constexpr std::uint64_t kMaxStampMs = (std::uint64_t{1} << 48) - 1;  // a UUIDv7 holds no more
-constexpr std::size_t kReplayRows = 1024;                            // of one batch
 
 // The group of a lone voter. Everything but `last_stamp_ms_` and the store's snapshots belongs to
 // the control loop.
@@ -184,6 +183,7 @@ void SingleVoter::apply_ready() {
                 fail(Code::kUnknownOutcome, "the store failed: " + written.error().context);
         }
     }
+    commits_.add(applied_.value - before.value);
     for (Durable* entry : group) {
         entry->done.set();
     }
@@ -197,18 +197,21 @@ Result<Answer> SingleVoter::apply_committed(Staging& staging, LogIndex index,
     }
     HAMSTER_ASSERT(index.value == applied_.value + 1, index.value, applied_.value);
     auto answer = apply(staging, index, *entry.command, entry.chain);
+    if (auto room = staging.write_if_large(); answer && !room) {
+        answer = std::unexpected(std::move(room).error());
+    }
     if (!answer) {
         fail_store(answer.error());
         return fail(Code::kUnknownOutcome, "the store failed: " + answer.error().context);
     }
     applied_ = index;
-    commits_.add();
     return answer;
 }
 
 // What the store holds is in doubt from here on.
 void SingleVoter::fail_store(const Error& error) {
     store_failed_ = true;
+    if (poisoned_) return;
     poisoned_ = error;
     LOG_ERROR("meta", "no more writes until the next start: {}", error.context);
 }
@@ -282,8 +285,7 @@ Result<void> SingleVoter::replay_entry(Staging& staging, const proto::Entry& ent
     }
     applied_ = index;
     unflushed_bytes_ += entry.payload().size();
-    if (staging.rows() >= kReplayRows) return staging.write();
-    return {};
+    return staging.write_if_large();
 }
 
 // The cluster that the log from `from` on founds; empty when it does not.

@@ -4,6 +4,11 @@
 
 namespace hamster::meta {
 
+namespace {
+constexpr std::size_t kLargeBytes = 4U << 20;
+constexpr std::size_t kRowOverheadBytes = 128;  // of a map's node
+}  // namespace
+
 void add_to(kv::Batch& batch, const Changes& changes) {
     for (const auto& [row, value] : changes) {
         if (value) {
@@ -20,6 +25,9 @@ Result<std::optional<std::string>> Staging::get(const std::string& row) const {
 }
 
 void Staging::take(Changes changes) {
+    for (const auto& [row, value] : changes) {
+        bytes_ += row.size() + (value ? value->size() : 0) + kRowOverheadBytes;
+    }
     while (!changes.empty()) {
         auto placed = changes_.insert(changes.extract(changes.begin()));
         if (!placed.inserted) placed.position->second = std::move(placed.node.mapped());
@@ -32,7 +40,13 @@ Result<void> Staging::write() {
     add_to(*batch, changes_);
     TRY(store_.write(*batch));
     changes_.clear();
+    bytes_ = 0;
     return {};
+}
+
+Result<void> Staging::write_if_large() {
+    if (bytes_ < kLargeBytes) return {};
+    return write();
 }
 
 }  // namespace hamster::meta

@@ -33,12 +33,13 @@ class Staging {
     // ranges of it, comes after this.
     Result<void> write();
     [[nodiscard]] kv::Store& store() { return store_; }
-    // Of the rows that wait; for a bound.
-    [[nodiscard]] std::size_t rows() const { return changes_.size(); }
+    // write() when enough waits that its memory counts; a no-op before.
+    Result<void> write_if_large();
 
   private:
     kv::Store& store_;
     Changes changes_;
+    std::size_t bytes_ = 0;  // taken since the last write
 };
 
 }  // namespace hamster::meta

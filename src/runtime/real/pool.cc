@@ -21,7 +21,8 @@ ThreadPool::~ThreadPool() { stop(); }
 void ThreadPool::post(std::move_only_function<void()> work, WorkKind kind) {
     {
         const std::lock_guard lock(mutex_);
-        (kind == WorkKind::kComputes ? computes_ : waits_).push_back(std::move(work));
+        const bool computes = kind == WorkKind::kComputes;
+        (computes ? computes_ : waits_).push_back({std::move(work), computes, posted_++});
     }
     filled_.notify_one();
 }
@@ -40,11 +41,14 @@ void ThreadPool::stop() {
     waits_.clear();  // frames that waited for it go back to their loops, to be destroyed there
 }
 
+// The oldest job that may run: neither kind waits for ever behind the other.
 std::optional<ThreadPool::Job> ThreadPool::next() {
-    auto& queue = waits_.empty() ? computes_ : waits_;
-    const bool computes = waits_.empty();
-    if (queue.empty() || (computes && computing_ == max_computing_)) return std::nullopt;
-    Job job{std::move(queue.front()), computes};
+    const bool may_compute = !computes_.empty() && computing_ < max_computing_;
+    if (waits_.empty() && !may_compute) return std::nullopt;
+    const bool computes =
+        may_compute && (waits_.empty() || computes_.front().number < waits_.front().number);
+    auto& queue = computes ? computes_ : waits_;
+    Job job = std::move(queue.front());
     queue.pop_front();
     if (computes) ++computing_;
     return job;

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -31,6 +32,7 @@ class ThreadPool final : public BlockingPool {
     struct Job {
         std::move_only_function<void()> work;
         bool computes = false;
+        std::uint64_t number = 0;  // in order of arrival
     };
     void run();
     std::optional<Job> next();  // under mutex_
@@ -38,8 +40,9 @@ class ThreadPool final : public BlockingPool {
     const std::size_t max_computing_;
     std::mutex mutex_;
     std::condition_variable filled_;
-    std::deque<std::move_only_function<void()>> waits_;  // goes first
-    std::deque<std::move_only_function<void()>> computes_;
+    std::deque<Job> waits_;
+    std::deque<Job> computes_;
+    std::uint64_t posted_ = 0;
     std::size_t computing_ = 0;
     bool stopping_ = false;
     std::vector<std::thread> threads_;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <latch>
+#include <string>
 
 namespace hamster::runtime::real {
 namespace {
@@ -31,6 +32,26 @@ TEST(ThreadPool, CalculationsLeaveThreadsForWorkThatWaits) {
     go.count_down();
     calculated.wait();
     EXPECT_EQ(most.load(), 1);
+}
+
+TEST(ThreadPool, TheOldestJobGoesFirst) {
+    std::latch go(1);
+    std::latch done(5);
+    std::string order;  // of one thread
+    ThreadPool pool(1, 1);
+    pool.post([&] { go.wait(); }, WorkKind::kWaits);
+    for (const char name : {'a', 'B', 'c', 'D', 'e'}) {
+        const bool computes = name < 'a';
+        pool.post(
+            [&order, &done, name] {
+                order.push_back(name);
+                done.count_down();
+            },
+            computes ? WorkKind::kComputes : WorkKind::kWaits);
+    }
+    go.count_down();
+    done.wait();
+    EXPECT_EQ(order, "aBcDe");
 }
 
 }  // namespace
