@@ -30,6 +30,15 @@ enum class Bug {
     kListSkipsAtBorder,     // a page begins one key too late
     kCommitUnverified,      // a body is committed though its checksum is wrong
     kDeleteForgotten,       // a delete is not replayed after a restart
+    // Of consensus; found by the tests of raft/core.h.
+    kRaftVoteLost,        // a vote is given before it is durable
+    kRaftAckBeforeSync,   // a follower answers for entries that are not durable
+    kRaftCountUnsynced,   // the leader counts its own entries before they are durable
+    kRaftCommitOldTerm,   // entries of an earlier term are committed by counting
+    kRaftStaleReads,      // reads are answered without asking whether this node still leads
+    kRaftTwoMemberships,  // a membership change begins while another is under way
+    kRaftKeepConflict,    // entries that contradict the leader's stay in the log
+    kRaftVoteForShorter,  // a vote for a log that lacks what this one has
 };
 
 struct PlantedBug {
