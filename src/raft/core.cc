@@ -72,6 +72,13 @@ void Core::tick() {
     if (may_campaign()) campaign(true, false);
 }
 
+void Core::campaign_if_alone() {
+    const auto& voters = members().voters;
+    if (role_ == Role::kFollower && voters.size() == 1 && voters.contains(options_.self)) {
+        campaign(true, false);
+    }
+}
+
 void Core::receive(const RaftMessage& message) {
     const auto from = NodeId::from_bytes(message.from());
     const auto to = NodeId::from_bytes(message.to());
@@ -149,6 +156,11 @@ void Core::set_vote(Term term, const NodeId& voted_for) {
     HAMSTER_ASSERT(term >= vote_.term, term.value, vote_.term.value);
     if (term == vote_.term && voted_for == vote_.voted_for) return;
     HAMSTER_ASSERT(term > vote_.term || vote_.voted_for.is_zero(), term.value);
+    if (term > vote_.term) {  // what another term's leader sent says nothing about this one's
+        received_ = commit_;
+        round_seen_ = 0;
+        owes_reply_ = false;
+    }
     vote_ = {term, voted_for};
     vote_is_given_ = false;
 }

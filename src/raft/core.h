@@ -103,6 +103,8 @@ class Core {
 
     // One unit of time has passed.
     void tick();
+    // At the start: a lone voter need not wait whether somebody leads.
+    void campaign_if_alone();
     // Of any node; what cannot be meant for this core is dropped.
     void receive(const proto::RaftMessage& message);
     // An entry of the current term. Where it will stand, if this term's leader does not change

@@ -11,12 +11,7 @@ using proto::RaftMessage;
 
 void Core::become_follower(Term term, const NodeId& leader) {
     if (role_ == Role::kLeader) refuse_reads();
-    if (term > vote_.term) {
-        set_vote(term, NodeId{});
-        received_ = commit_;
-        round_seen_ = 0;
-        owes_reply_ = false;
-    }
+    if (term > vote_.term) set_vote(term, NodeId{});
     // Following oneself makes no sense; and a leader is found out once a term.
     HAMSTER_ASSERT(leader != options_.self, term.value);
     role_ = Role::kFollower;
@@ -48,8 +43,6 @@ void Core::campaign(bool pre, bool by_transfer) {
         granted_.insert(options_.self);
     } else {
         role_ = Role::kCandidate;
-        received_ = commit_;
-        owes_reply_ = false;
         set_vote(Term{vote_.term.value + 1}, options_.self);
     }
     for (const NodeId& id : members().voters) {

@@ -138,12 +138,15 @@ void Core::on_accepted(const NodeId& from, Progress& peer, const RaftMessage::Ap
     }
     while (!peer.in_flight.empty() && peer.in_flight.front() <= index) peer.in_flight.pop_front();
     const LogIndex received{reply.received()};
+    // What it must have by now, unless it is still on the way; a follower that went down may also
+    // lack what it once said it had received.
+    const LogIndex expected =
+        peer.in_flight.empty() ? LogIndex{peer.next.value - 1} : peer.in_flight.front();
     if (peer.state == State::kProbe && (peer.waits_for_reply || is_news)) {
         peer.state = State::kReplicate;
         peer.waits_for_reply = false;
         peer.next = LogIndex{std::max(peer.match, std::min(received, log_.last().index)).value + 1};
-    } else if (peer.state == State::kReplicate && !peer.in_flight.empty() &&
-               received < peer.in_flight.front() && !is_news) {
+    } else if (peer.state == State::kReplicate && received < expected && !is_news) {
         // Twice in a row: what was sent before both heartbeats did not arrive.
         if (peer.lags) {
             peer.probe_from(LogIndex{std::max(peer.match, received).value + 1});

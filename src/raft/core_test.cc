@@ -297,6 +297,35 @@ std::string run_figure_3_7() {
 
 TEST(Core, CommitsEntriesOfEarlierTermsOnlyThroughItsOwn) { EXPECT_EQ(run_figure_3_7(), ""); }
 
+// Seeds of the dice found both; these say what it was.
+TEST(Core, ASnapshotDoesNotTakeWhatTheLogHas) {
+    Restored restored;
+    restored.vote = {Term{1}, NodeId{}};
+    for (int i = 0; i < 5; ++i) restored.log.append(Term{1});
+    restored.memberships = {{LogIndex{}, {{node_id(1), node_id(2)}, {}}}};
+    Core core({.self = node_id(1)}, restored);
+    EXPECT_FALSE(core.install({LogIndex{3}, Term{1}}, restored.memberships[0].second));
+    EXPECT_EQ(core.log().last().index.value, 5U);
+    EXPECT_EQ(core.commit().value, 3U);
+    EXPECT_TRUE(core.install({LogIndex{5}, Term{2}}, restored.memberships[0].second));
+    EXPECT_EQ(core.log().last(), (Position{LogIndex{5}, Term{2}}));
+    EXPECT_FALSE(core.install({LogIndex{4}, Term{1}}, restored.memberships[0].second));
+}
+
+TEST(Core, ARemovedVoterCampaignsUntilTheRemovalIsCommitted) {
+    for (const bool is_committed : {false, true}) {
+        Restored restored;
+        restored.vote = {Term{1}, NodeId{}};
+        for (int i = 0; i < 2; ++i) restored.log.append(Term{1});
+        restored.applied = LogIndex{is_committed ? 2U : 0U};
+        restored.memberships = {{LogIndex{}, {{node_id(1), node_id(2)}, {}}},
+                                {LogIndex{2}, {{node_id(2)}, {}}}};
+        Core core({.self = node_id(1)}, restored);
+        for (int i = 0; i < 30; ++i) core.tick();
+        EXPECT_EQ(core.take().messages.empty(), is_committed);
+    }
+}
+
 TEST(CoreDeathTest, CommittingEarlierTermsByCountingIsFound) {
     const auto hunt_here = [] {
         planted_bug = base::Bug::kRaftCommitOldTerm;

@@ -76,12 +76,12 @@ Log::Log(runtime::World* world, std::string dir, std::unique_ptr<wal::Wal> wal)
     : world_(world), vote_path_(std::move(dir) + "/vote"), wal_(std::move(wal)) {}
 
 runtime::Task<Result<std::unique_ptr<Log>>> Log::open(runtime::World* world, std::string dir,
-                                                      wal::Options options,
-                                                      base::Metrics* metrics) {
+                                                      wal::Options options, base::Metrics* metrics,
+                                                      std::optional<Tail> base) {
     auto opened = co_await wal::Wal::open(world, dir + "/log", options, metrics);
     CO_TRY_ASSIGN(auto wal, opened);
     std::unique_ptr<Log> log(new Log(world, std::move(dir), std::move(wal)));
-    auto recovered = co_await log->recover();
+    auto recovered = co_await log->recover(base);
     if (!recovered) {
         co_await log->stop();
         co_return std::unexpected(std::move(recovered).error());
@@ -89,7 +89,7 @@ runtime::Task<Result<std::unique_ptr<Log>>> Log::open(runtime::World* world, std
     co_return log;
 }
 
-runtime::Task<Result<void>> Log::recover() {
+runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
     auto loaded = co_await load_vote(&world_->disk, vote_path_);
     CO_TRY_ASSIGN(const std::optional<Vote> vote, loaded);
     const bool fresh = wal_->next() == 1;
@@ -97,11 +97,21 @@ runtime::Task<Result<void>> Log::recover() {
         co_return fail(Code::kCorrupt, vote_path_ + " is missing beside a log with entries");
     }
     vote_ = vote.value_or(Vote{});
+    if (base && base->index.value > 0) base_ = base;
     if (!fresh && wal_->first() == wal_->next()) {
-        co_return fail(Code::kCorrupt, "the log has lost its entries");
+        if (!base_ || base_->index.value + 1 != wal_->next()) {
+            co_return fail(Code::kCorrupt, "the log has lost its entries");
+        }
+        durable_ = *base_;
+        opened_terms_ = TermMap({base_->index, base_->term});
     }
     auto read = co_await this->read(first_index(), {wal_->next()}, [this](const proto::Entry& e) {
         durable_ = Tail{{e.index()}, {e.term()}, e.chain()};
+        if (e.index() > 1 && e.index() == first_index().value) {
+            opened_terms_ = TermMap({durable_.index, durable_.term});
+        } else {
+            opened_terms_.append(durable_.term);
+        }
         return Result<void>{};
     });
     CO_TRY(read);
@@ -122,6 +132,14 @@ runtime::Task<Result<Term>> Log::begin_term(base::NodeId self) {
     CO_TRY(stored);
     vote_ = next;
     co_return vote_.term;
+}
+
+runtime::Task<Result<void>> Log::save_vote(Vote vote) {
+    HAMSTER_ASSERT(vote.term >= vote_.term, vote.term.value, vote_.term.value);
+    auto stored = co_await store_vote(&world_->disk, vote_path_, vote);
+    CO_TRY(stored);
+    vote_ = vote;
+    co_return Result<void>{};
 }
 
 runtime::Task<Result<Tail>> Log::append(proto::Entry::Kind kind, std::string payload) {
@@ -147,6 +165,62 @@ runtime::Task<Result<Tail>> Log::append(proto::Entry::Kind kind, std::string pay
     settle(mine, before, outcome);
     CO_TRY(outcome);
     co_return mine;
+}
+
+runtime::Task<Result<void>> Log::write(std::optional<LogIndex> truncate_from,
+                                       std::vector<proto::Entry>* entries) {
+    HAMSTER_ASSERT(in_flight_ == 0, in_flight_);
+    if (truncate_from && *truncate_from <= tail_.index) {
+        auto cut = co_await truncate(*truncate_from);
+        CO_TRY(cut);
+    }
+    std::vector<std::string> records;
+    std::vector<Tail> tails{tail_};
+    for (proto::Entry& entry : *entries) {
+        if (entry.index() <= tail_.index.value) continue;  // the first part of a repetition
+        const Tail& before = tails.back();
+        HAMSTER_ASSERT(entry.index() == before.index.value + 1, entry.index());
+        HAMSTER_ASSERT(entry.term() >= before.term.value && entry.term() <= vote_.term.value,
+                       entry.term(), vote_.term.value);
+        records.push_back(encode_entry(entry, before.chain));
+        tails.push_back({{entry.index()}, {entry.term()}, entry.chain()});
+    }
+    if (records.empty()) co_return Result<void>{};
+    ++in_flight_;
+    const std::uint64_t first = tail_.index.value + 1;
+    auto outcome = co_await wal_->append_all(first, std::move(records));
+    --in_flight_;
+    const std::uint64_t done = wal_->next() - first;
+    HAMSTER_ASSERT(done < tails.size() && (!outcome || done + 1 == tails.size()), done);
+    tail_ = durable_ = tails[done];
+    co_return outcome;
+}
+
+runtime::Task<Result<void>> Log::truncate(LogIndex from) {
+    HAMSTER_ASSERT(in_flight_ == 0 && from >= first_index(), from.value, in_flight_);
+    Tail before;  // nothing precedes entry 1
+    if (from > first_index()) {
+        auto read = co_await this->read({from.value - 1}, from, [&before](const proto::Entry& e) {
+            before = Tail{{e.index()}, {e.term()}, e.chain()};
+            return Result<void>{};
+        });
+        CO_TRY(read);
+    } else if (from.value > 1) {
+        HAMSTER_ASSERT(base_ && base_->index.value + 1 == from.value, from.value);
+        before = *base_;
+    }
+    auto dropped = co_await wal_->drop_from(from.value);
+    CO_TRY(dropped);
+    tail_ = durable_ = before;
+    co_return Result<void>{};
+}
+
+runtime::Task<Result<void>> Log::reset(Tail base) {
+    HAMSTER_ASSERT(in_flight_ == 0 && base.index.value > 0, in_flight_, base.index.value);
+    auto emptied = co_await wal_->reset(base.index.value + 1);
+    CO_TRY(emptied);
+    base_ = tail_ = durable_ = base;
+    co_return Result<void>{};
 }
 
 void Log::settle(const Tail& entry, const Tail& before, const Result<void>& outcome) {

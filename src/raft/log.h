@@ -12,18 +12,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "proto/commands.pb.h"
+#include "raft/term_map.h"
 #include "raft/vote.h"
 #include "runtime/world.h"
 #include "wal/wal.h"
 
 namespace hamster::raft {
-
-using base::LogIndex;
-using base::Term;
 
 // The end of a log, as far as the next entry depends on it.
 struct Tail {
@@ -42,10 +41,11 @@ Result<proto::Entry> decode_entry(base::Bytes record, LogIndex index, const Tail
 class Log {
   public:
     // Opens or creates the log in `dir` and verifies all of it. kCorrupt also when the vote file is
-    // missing beside entries, or behind them.
-    static runtime::Task<Result<std::unique_ptr<Log>>> open(runtime::World* world, std::string dir,
-                                                            wal::Options options,
-                                                            base::Metrics* metrics);
+    // missing beside entries, or behind them, and when there are no entries although there were,
+    // unless the next one would follow `base`: what is known to be committed.
+    static runtime::Task<Result<std::unique_ptr<Log>>> open(
+        runtime::World* world, std::string dir, wal::Options options, base::Metrics* metrics,
+        std::optional<Tail> base = std::nullopt);
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;
 
@@ -64,6 +64,18 @@ class Log {
     // it is durable. Order of calls is order of indices. kIo: unknown outcome, the log is poisoned.
     // kNoSpace: not appended; entries queued behind it fail too.
     runtime::Task<Result<Tail>> append(proto::Entry::Kind kind, std::string payload);
+    // What a core hands out: entries from `truncate_from` on go, then `entries` come, which follow
+    // what is left; sets their chains. Durable when it returns. One write at a time. kIo: the
+    // outcome is not known, the log must be opened again. kNoSpace: a first part of the entries may
+    // have been appended; the same call again appends the rest.
+    runtime::Task<Result<void>> write(std::optional<LogIndex> truncate_from,
+                                      std::vector<proto::Entry>* entries);
+    // Durable when it returns. Terms only grow.
+    runtime::Task<Result<void>> save_vote(Vote vote);
+    // Empties the log; the next entry follows `base`. No write may be under way.
+    runtime::Task<Result<void>> reset(Tail base);
+    // The terms of the entries there were when it was opened. The oldest entry kept is their base.
+    [[nodiscard]] const TermMap& opened_terms() const { return opened_terms_; }
     // [from, to), verified. `visit` returning an error stops.
     runtime::Task<Result<void>> read(LogIndex from, LogIndex to,
                                      std::function<Result<void>(const proto::Entry&)> visit);
@@ -76,13 +88,17 @@ class Log {
 
   private:
     Log(runtime::World* world, std::string dir, std::unique_ptr<wal::Wal> wal);
-    runtime::Task<Result<void>> recover();
+    runtime::Task<Result<void>> recover(std::optional<Tail> base);
+    runtime::Task<Result<void>> truncate(LogIndex from);
+    runtime::Task<Result<void>> append_encoded(std::string record, Tail mine, Tail before);
     void settle(const Tail& entry, const Tail& before, const Result<void>& outcome);
 
     runtime::World* world_;
     std::string vote_path_;
     std::unique_ptr<wal::Wal> wal_;
     Vote vote_;
+    TermMap opened_terms_;
+    std::optional<Tail> base_;   // before the first entry, where that is known and not 0
     Tail durable_;               // the last entry known to be durable
     Tail tail_;                  // the last entry handed to the wal
     std::size_t in_flight_ = 0;  // appends between the two

@@ -47,6 +47,10 @@ class Wal {
     // The same, but kConflict if the record would not get the number `seq`: for records that
     // contain their own number. It can happen only after an append before this one failed.
     virtual runtime::Task<Result<void>> append_at(std::uint64_t seq, std::string record) = 0;
+    // The same for several, numbered from `seq` on. After an error a first part of them may be in
+    // the log: next() says how many.
+    virtual runtime::Task<Result<void>> append_all(std::uint64_t seq,
+                                                   std::vector<std::string> records) = 0;
     // Reads back [from, to) in order, verified. `visit` returning an error stops. kNotFound for
     // numbers the log does not hold, or dropped while they were being read.
     virtual runtime::Task<Result<void>> read(

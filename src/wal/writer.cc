@@ -57,6 +57,29 @@ runtime::Task<Result<void>> Writer::append_at(std::uint64_t seq, std::string rec
     co_return Result<void>{};
 }
 
+runtime::Task<Result<void>> Writer::append_all(std::uint64_t seq,
+                                               std::vector<std::string> records) {
+    HAMSTER_ASSERT(seq > 0);
+    std::deque<Pending> items;  // stays where it is
+    for (std::string& record : records) {
+        Pending& item = items.emplace_back();
+        item.wanted_seq = seq++;
+        item.payload = std::move(record);
+        CO_TRY(admit(item));
+    }
+    for (Pending& item : items) {
+        queue_.push_back(&item);
+        queued_bytes_ += item.payload.size();
+    }
+    wake_.notify_all();
+    Result<void> outcome;
+    for (Pending& item : items) {
+        co_await item.done.wait();
+        if (outcome && !item.outcome) outcome = std::unexpected(item.outcome.error());
+    }
+    co_return outcome;
+}
+
 runtime::Task<Result<void>> Writer::drop_from(std::uint64_t seq) {
     Pending item;
     item.kind = RecordKind::kDropFrom;

@@ -30,6 +30,8 @@ class Writer final : public Wal {
     [[nodiscard]] std::uint64_t next() const override { return index_.next(); }
     runtime::Task<Result<std::uint64_t>> append(std::string record) override;
     runtime::Task<Result<void>> append_at(std::uint64_t seq, std::string record) override;
+    runtime::Task<Result<void>> append_all(std::uint64_t seq,
+                                           std::vector<std::string> records) override;
     runtime::Task<Result<void>> read(
         std::uint64_t from, std::uint64_t to,
         std::function<Result<void>(std::uint64_t, base::Bytes)> visit) override;

@@ -1,0 +1,157 @@
+// Runs a core (raft/core.h): its log and vote on the disk, its messages on a transport, its entries
+// to a state machine. Belongs to the control loop; all calls are made there.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "raft/core.h"
+#include "raft/log.h"
+#include "runtime/sync.h"
+#include "runtime/world.h"
+
+namespace hamster::raft {
+
+// Where messages go. They may get lost; none of these calls waits.
+class Transport {
+  public:
+    virtual ~Transport() = default;
+    virtual void send(proto::RaftMessage message) = 0;
+    // Begins to stream the state to a follower whose entries are gone from the log, and reports
+    // with Driver::snapshot_sent(). At most one at a time for each follower.
+    virtual void send_snapshot(const NodeId& to) = 0;
+};
+
+class StateMachine {
+  public:
+    virtual ~StateMachine() = default;
+    // Committed entries, contiguous, in order, each once. For those in `wanted` a proposer of this
+    // node waits: it looks for its answer when it resumes. An error ends this node's part.
+    virtual Result<void> apply(const std::vector<proto::Entry>& entries,
+                               const std::vector<bool>& wanted) = 0;
+};
+
+struct DriverOptions {
+    Options core;
+    runtime::Micros tick{50'000};
+    std::uint64_t cache_bytes = 32ULL << 20;   // of entries, for followers that keep up
+    std::uint64_t message_bytes = 1ULL << 20;  // of entries in one append, at least one entry
+    std::size_t max_waiting = 4096;            // proposals and reads under way
+};
+
+// What the state machine has durably, and the membership then.
+struct Applied {
+    Tail at;
+    Members members;
+};
+
+class Driver {
+  public:
+    // Takes an open log. What it holds behind `applied` is applied as it turns out committed.
+    Driver(runtime::World* world, DriverOptions options, std::unique_ptr<Log> log,
+           Transport* transport, StateMachine* machine, base::Metrics* metrics);
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
+
+    // Reads what the log holds behind `applied` and begins to take part. Once, before all else.
+    runtime::Task<Result<void>> start(Applied applied);
+    // Later calls answer kUnavailable, waiting ones kUnknownOutcome or kUnavailable.
+    runtime::Task<void> stop();
+
+    // Waits until the entry is applied here. kUnavailable: this node does not lead (or is not
+    // ready, or has too much under way), nothing was proposed. kUnknownOutcome: it may be committed
+    // or not; the term changed, or the disk failed.
+    runtime::Task<Result<Tail>> propose(std::string command);
+    // Waits until all that was acknowledged anywhere before the call is applied here. kUnavailable
+    // when that cannot be confirmed within an election's time.
+    runtime::Task<Result<void>> read_barrier();
+    // As Core's; waits until it is applied here.
+    runtime::Task<Result<void>> change_members(Members next);
+    Result<void> transfer(const NodeId& to);
+
+    // From the transport.
+    void receive(const proto::RaftMessage& message);
+    void snapshot_sent(const NodeId& to, LogIndex index, bool installed);
+
+    // The state machine is durable up to `index`: the log may lose what is before it.
+    runtime::Task<Result<void>> flushed(LogIndex index);
+
+    [[nodiscard]] const Core& core() const { return *core_; }
+    [[nodiscard]] LogIndex applied() const { return applied_; }
+    // Why this node takes no part any more.
+    [[nodiscard]] const std::optional<Error>& failure() const { return failed_; }
+
+  private:
+    struct Write {
+        std::optional<Vote> vote;
+        std::optional<LogIndex> truncate_from;
+        std::vector<proto::Entry> append;
+        std::uint64_t id = 0;
+    };
+    // Somebody who waits; lives in his frame.
+    struct Waiter {
+        Term term;  // proposals: of the entry
+        std::optional<Result<void>> outcome;
+        runtime::Event done;
+    };
+    struct ReadWaiter {
+        std::optional<LogIndex> index;  // once confirmed
+        std::uint64_t ticks = 0;        // since it was asked
+        std::optional<Result<void>> outcome;
+        runtime::Event done;
+    };
+
+    runtime::Task<void> tick_loop();
+    runtime::Task<void> write_loop();
+    runtime::Task<Result<void>> perform(Write* write);
+    runtime::Task<Result<Tail>> wait_for(Position at);
+
+    // Takes what the core wants done and does what needs no waiting.
+    void pump();
+    void enqueue(Output& output);
+    void cache(const std::vector<proto::Entry>& entries);
+    void uncache_from(LogIndex index);
+    void trim_cache();
+    void send_from_cache(Send send);
+    runtime::Task<void> send_from_disk(Send send);
+    [[nodiscard]] bool is_cached(LogIndex index) const;
+    void finish_send(Send send, LogIndex last);
+    void apply_committed();
+    void answer_applied(const std::vector<proto::Entry>& entries);
+    void answer_reads();
+    void note_read(const Read& read);
+    void expire_reads();
+    // Proposals of an earlier term may be lost or not.
+    void give_up_proposals(const Error& error);
+    void fail_with(const Error& error);
+
+    runtime::World* world_;
+    DriverOptions options_;
+    std::unique_ptr<Log> log_;
+    Transport* transport_;
+    StateMachine* machine_;
+    base::Counter& elections_;
+    base::Gauge& is_leader_;
+
+    std::unique_ptr<Core> core_;
+    LogIndex applied_;
+    Term led_term_;                   // proposals under way are of this term
+    std::deque<proto::Entry> cache_;  // contiguous, ending with the core's last entry
+    std::uint64_t cache_bytes_ = 0;
+    std::deque<Write> writes_;
+    runtime::Signal write_queued_;
+    std::map<LogIndex, Waiter*> proposals_;
+    std::map<std::uint64_t, ReadWaiter*> reads_;
+    std::uint64_t next_read_ = 1;
+    std::optional<Error> failed_;
+    bool stopping_ = false;
+    runtime::Gate gate_;
+};
+
+}  // namespace hamster::raft
