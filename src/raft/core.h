@@ -127,10 +127,14 @@ class Core {
     void snapshot_sent(const NodeId& to, LogIndex index, bool installed);
     // The log holds nothing up to `index` any more, which was applied.
     void compacted(LogIndex index);
-    // Asks before a snapshot of a leader takes the place of state and log. True: the driver drops
-    // what it still had to write, the log is empty behind `at`, and it answers snapshot_sent() to
-    // the sender once all is durable. False: nothing is to be replaced, the log has it all.
+    // The state up to `at` is durable in place of the old one, and the log on the disk is empty
+    // behind it; writes given out before are of no account. False: nothing was to be replaced, the
+    // log has all of it (needs_install() says so beforehand), and it counts as committed.
     bool install(Position at, const Members& members);
+    // Whether install() would replace anything.
+    [[nodiscard]] bool needs_install(Position at) const {
+        return at.index > commit_ && log_.term_at(at.index) != at.term;
+    }
 
     // Takes what is to be done now.
     Output take();

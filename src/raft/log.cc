@@ -103,11 +103,12 @@ runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
             co_return fail(Code::kCorrupt, "the log has lost its entries");
         }
         durable_ = *base_;
-        opened_terms_ = TermMap({base_->index, base_->term});
     }
-    auto read = co_await this->read(first_index(), {wal_->next()}, [this](const proto::Entry& e) {
+    const bool follows_base = base_ && base_->index.value + 1 == wal_->first();
+    if (follows_base) opened_terms_ = TermMap({base_->index, base_->term});
+    auto read = co_await this->read(first_index(), {wal_->next()}, [&](const proto::Entry& e) {
         durable_ = Tail{{e.index()}, {e.term()}, e.chain()};
-        if (e.index() > 1 && e.index() == first_index().value) {
+        if (e.index() > 1 && e.index() == first_index().value && !follows_base) {
             opened_terms_ = TermMap({durable_.index, durable_.term});
         } else {
             opened_terms_.append(durable_.term);
@@ -284,6 +285,11 @@ runtime::Task<Result<void>> Log::check_follows(LogIndex index, std::uint64_t cha
 
 runtime::Task<Result<void>> Log::drop_before(LogIndex index) {
     co_return co_await wal_->drop_before(index.value);
+}
+
+runtime::Task<Result<void>> Log::drop_up_to(Tail base) {
+    base_ = base;
+    co_return co_await wal_->drop_before(base.index.value + 1);
 }
 
 runtime::Task<void> Log::stop() { co_await wal_->stop(); }

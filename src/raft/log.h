@@ -74,7 +74,8 @@ class Log {
     runtime::Task<Result<void>> save_vote(Vote vote);
     // Empties the log; the next entry follows `base`. No write may be under way.
     runtime::Task<Result<void>> reset(Tail base);
-    // The terms of the entries there were when it was opened. The oldest entry kept is their base.
+    // The terms of the entries there were when it was opened. Their base is the oldest entry kept,
+    // or `base` where that comes right before it.
     [[nodiscard]] const TermMap& opened_terms() const { return opened_terms_; }
     // [from, to), verified. `visit` returning an error stops.
     runtime::Task<Result<void>> read(LogIndex from, LogIndex to,
@@ -84,6 +85,9 @@ class Log {
     runtime::Task<Result<void>> check_follows(LogIndex index, std::uint64_t chain);
     // Entries below `index` are no longer needed.
     runtime::Task<Result<void>> drop_before(LogIndex index);
+    // Nor those up to `base`, which is an entry of this log and committed: what follows it can
+    // still be cut off.
+    runtime::Task<Result<void>> drop_up_to(Tail base);
     runtime::Task<void> stop();
 
   private:
@@ -98,7 +102,7 @@ class Log {
     std::unique_ptr<wal::Wal> wal_;
     Vote vote_;
     TermMap opened_terms_;
-    std::optional<Tail> base_;   // before the first entry, where that is known and not 0
+    std::optional<Tail> base_;   // a committed entry; perhaps the one before the first
     Tail durable_;               // the last entry known to be durable
     Tail tail_;                  // the last entry handed to the wal
     std::size_t in_flight_ = 0;  // appends between the two

@@ -34,6 +34,10 @@ Driver::Driver(runtime::World* world, DriverOptions options, std::unique_ptr<Log
 
 Task<Result<void>> Driver::start(Applied applied) {
     HAMSTER_ASSERT(core_ == nullptr);
+    if (applied.is_installed && applied.at.index > log_->last_index()) {
+        auto emptied = co_await log_->reset(applied.at);  // it went down before that was done
+        CO_TRY(emptied);
+    }
     Restored restored;
     restored.vote = log_->vote();
     restored.log = log_->opened_terms();
@@ -87,6 +91,7 @@ Task<void> Driver::tick_loop() {
     while (!stopping_ && !failed_) {
         co_await world_->clock.sleep(options_.tick);
         if (stopping_ || failed_) break;
+        if (installing_) continue;
         core_->tick();
         expire_reads();
         pump();
@@ -110,7 +115,10 @@ Task<void> Driver::write_loop() {
             write.id = next.id;
             writes_.pop_front();
         }
+        writing_ = true;
         auto done = co_await perform(&write);
+        writing_ = false;
+        writes_done_.notify_all();
         if (!done) {
             fail_with(done.error());
             break;
@@ -154,7 +162,7 @@ void Driver::fail_with(const Error& error) {
 // ---- what the core wants --------------------------------------------------------------------
 
 void Driver::pump() {
-    if (failed_ || stopping_) return;
+    if (failed_ || stopping_ || installing_) return;
     for (bool again = true; again;) {
         Output output = core_->take();
         // A load from the cache is answered at once, and may make room for the next one.
@@ -266,7 +274,7 @@ void Driver::finish_send(Send send, LogIndex last) {
 }
 
 void Driver::receive(const proto::RaftMessage& message) {
-    if (failed_ || stopping_ || core_ == nullptr) return;
+    if (failed_ || stopping_ || installing_ || core_ == nullptr) return;
     core_->receive(message);
     pump();
 }
@@ -277,14 +285,57 @@ void Driver::snapshot_sent(const NodeId& to, LogIndex index, bool installed) {
     pump();
 }
 
-Task<Result<void>> Driver::flushed(LogIndex index) {
-    HAMSTER_ASSERT(index <= applied_, index.value, applied_.value);
-    auto dropped = co_await log_->drop_before(LogIndex{index.value + 1});
+Task<Result<void>> Driver::flushed(Tail at) {
+    if (failed_ || stopping_ || installing_) co_return Result<void>{};
+    HAMSTER_ASSERT(at.index <= applied_, at.index.value, applied_.value);
+    auto dropped = co_await log_->drop_up_to(at);
     CO_TRY(dropped);
     // Whole files go: the oldest entry kept says how far. It stays as the base of what follows.
-    if (log_->first_index().value > 1) {
-        core_->compacted(std::min(index, log_->first_index()));
+    if (!installing_ && log_->first_index().value > 1) {
+        core_->compacted(std::min(at.index, log_->first_index()));
     }
+    co_return Result<void>{};
+}
+
+Task<Result<bool>> Driver::install(Tail at, Members members) {
+    if (failed_ || stopping_ || installing_) {
+        co_return fail(Code::kUnavailable, "the metadata is not ready for a snapshot");
+    }
+    const Position position{at.index, at.term};
+    if (!core_->needs_install(position)) {
+        core_->install(position, members);
+        pump();
+        co_return false;
+    }
+    if (core_->role() == Role::kLeader) co_return fail(Code::kUnavailable, "this node leads");
+    gate_.enter();
+    installing_ = true;
+    auto done = co_await replace(at, std::move(members));
+    installing_ = false;
+    gate_.leave();
+    if (!done) {
+        fail_with(done.error());
+        co_return std::unexpected(std::move(done).error());
+    }
+    pump();
+    co_return true;
+}
+
+Task<Result<void>> Driver::replace(Tail at, Members members) {
+    while ((writing_ || !writes_.empty()) && !failed_ && !stopping_) {
+        co_await writes_done_.wait();
+    }
+    if (failed_ || stopping_) co_return fail(Code::kUnavailable, "the node stops");
+    // First the state, then the log: a state ahead of its log is known for what it is.
+    auto placed = co_await machine_->install();
+    CO_TRY(placed);
+    auto emptied = co_await log_->reset(at);
+    CO_TRY(emptied);
+    const bool replaced = core_->install({at.index, at.term}, members);
+    HAMSTER_ASSERT(replaced, at.index.value);
+    cache_.clear();
+    cache_bytes_ = 0;
+    applied_ = at.index;
     co_return Result<void>{};
 }
 

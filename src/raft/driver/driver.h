@@ -35,6 +35,9 @@ class StateMachine {
     // node waits: it looks for its answer when it resumes. An error ends this node's part.
     virtual Result<void> apply(const std::vector<proto::Entry>& entries,
                                const std::vector<bool>& wanted) = 0;
+    // Puts the snapshot that was received in place of the state, durably and at once: a crash
+    // leaves the one or the other.
+    virtual runtime::Task<Result<void>> install() = 0;
 };
 
 struct DriverOptions {
@@ -49,6 +52,8 @@ struct DriverOptions {
 struct Applied {
     Tail at;
     Members members;
+    // A snapshot was installed and nothing flushed since: the log may be older than the state.
+    bool is_installed = false;
 };
 
 class Driver {
@@ -79,8 +84,11 @@ class Driver {
     void receive(const proto::RaftMessage& message);
     void snapshot_sent(const NodeId& to, LogIndex index, bool installed);
 
-    // The state machine is durable up to `index`: the log may lose what is before it.
-    runtime::Task<Result<void>> flushed(LogIndex index);
+    // A snapshot up to `at` was received whole. False: not needed any more; the sender is told that
+    // all is well either way. kUnavailable: not now.
+    runtime::Task<Result<bool>> install(Tail at, Members members);
+    // The state machine is durable up to `at`: the log may lose what is before it.
+    runtime::Task<Result<void>> flushed(Tail at);
 
     [[nodiscard]] const Core& core() const { return *core_; }
     [[nodiscard]] LogIndex applied() const { return applied_; }
@@ -107,6 +115,7 @@ class Driver {
         runtime::Event done;
     };
 
+    runtime::Task<Result<void>> replace(Tail at, Members members);
     runtime::Task<void> tick_loop();
     runtime::Task<void> write_loop();
     runtime::Task<Result<void>> perform(Write* write);
@@ -151,6 +160,9 @@ class Driver {
     std::uint64_t next_read_ = 1;
     std::optional<Error> failed_;
     bool stopping_ = false;
+    bool writing_ = false;
+    bool installing_ = false;  // deaf and dumb meanwhile
+    runtime::Signal writes_done_;
     runtime::Gate gate_;
 };
 
