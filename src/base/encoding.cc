@@ -11,6 +11,8 @@ constexpr std::string_view kLowerHex = "0123456789abcdef";
 constexpr std::string_view kUpperHex = "0123456789ABCDEF";
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64Url =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::uint8_t kNoDigit = 0xFF;
 
 // Value of each character of `alphabet`, kNoDigit elsewhere.
@@ -33,9 +35,9 @@ constexpr std::array<std::uint8_t, 256> hex_digit_table() {
 
 constexpr std::array<std::uint8_t, 256> kHexDigit = hex_digit_table();
 constexpr std::array<std::uint8_t, 256> kBase64Digit = digit_table(kBase64);
+constexpr std::array<std::uint8_t, 256> kBase64UrlDigit = digit_table(kBase64Url);
 
 unsigned hex_digit(char c) { return kHexDigit[static_cast<unsigned char>(c)]; }
-unsigned base64_digit(char c) { return kBase64Digit[static_cast<unsigned char>(c)]; }
 
 // The byte written as two hex digits, or -1.
 int hex_pair(char high, char low) {
@@ -43,6 +45,45 @@ int hex_pair(char high, char low) {
     const unsigned l = hex_digit(low);
     if (h == kNoDigit || l == kNoDigit) return -1;
     return static_cast<int>(h << 4U | l);
+}
+
+// Base 64 without padding.
+std::string base64_digits(Bytes bytes, std::string_view alphabet) {
+    std::string out;
+    out.reserve((bytes.size() + 2) / 3 * 4);
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        const std::size_t have = std::min<std::size_t>(3, bytes.size() - i);
+        std::uint32_t group = 0;
+        for (std::size_t j = 0; j < 3; ++j) {
+            group = group << 8U | (j < have ? std::to_integer<std::uint32_t>(bytes[i + j]) : 0U);
+        }
+        for (std::size_t j = 0; j <= have; ++j) {
+            out.push_back(alphabet[group >> (18 - 6 * j) & 0x3FU]);
+        }
+    }
+    return out;
+}
+
+// The bytes of digits without padding; nullopt on any other character.
+std::optional<std::string> base64_value(std::string_view digits,
+                                        const std::array<std::uint8_t, 256>& table) {
+    std::string out;
+    out.reserve(digits.size() / 4 * 3 + 2);
+    std::uint32_t bits = 0;
+    unsigned bit_count = 0;
+    for (const char c : digits) {
+        const unsigned digit = table[static_cast<unsigned char>(c)];
+        if (digit == kNoDigit) return std::nullopt;
+        bits = (bits << 6U | digit) & 0xFFFFU;
+        bit_count += 6;
+        if (bit_count >= 8) {
+            bit_count -= 8;
+            out.push_back(static_cast<char>(bits >> bit_count & 0xFFU));
+        }
+    }
+    // The bits that are left over must be zero: one text per value.
+    if ((bits & ((1U << bit_count) - 1)) != 0) return std::nullopt;
+    return out;
 }
 
 bool is_unreserved(char c) {
@@ -121,45 +162,24 @@ std::optional<std::string> hex_decode(std::string_view text) {
 }
 
 std::string base64_encode(Bytes bytes) {
-    std::string out;
-    out.reserve((bytes.size() + 2) / 3 * 4);
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        const std::size_t have = std::min<std::size_t>(3, bytes.size() - i);
-        std::uint32_t group = 0;
-        for (std::size_t j = 0; j < 3; ++j) {
-            group = group << 8U | (j < have ? std::to_integer<std::uint32_t>(bytes[i + j]) : 0U);
-        }
-        for (std::size_t j = 0; j < 4; ++j) {
-            out.push_back(j <= have ? kBase64[group >> (18 - 6 * j) & 0x3FU] : '=');
-        }
-    }
+    std::string out = base64_digits(bytes, kBase64);
+    out.append((4 - out.size() % 4) % 4, '=');
     return out;
 }
 
 std::optional<std::string> base64_decode(std::string_view text) {
     if (text.size() % 4 != 0) return std::nullopt;
-    std::size_t padding = 0;
-    while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') {
-        ++padding;
+    for (int i = 0; i < 2 && text.ends_with('='); ++i) {
+        text.remove_suffix(1);
     }
-    const std::size_t digits = text.size() - padding;
-    std::string out;
-    out.reserve(text.size() / 4 * 3);
-    std::uint32_t bits = 0;
-    unsigned bit_count = 0;
-    for (std::size_t i = 0; i < digits; ++i) {
-        const unsigned digit = base64_digit(text[i]);
-        if (digit == kNoDigit) return std::nullopt;
-        bits = (bits << 6U | digit) & 0xFFFFU;
-        bit_count += 6;
-        if (bit_count >= 8) {
-            bit_count -= 8;
-            out.push_back(static_cast<char>(bits >> bit_count & 0xFFU));
-        }
-    }
-    // The bits that padding leaves over must be zero: one text per value.
-    if ((bits & ((1U << bit_count) - 1)) != 0) return std::nullopt;
-    return out;
+    return base64_value(text, kBase64Digit);
+}
+
+std::string base64url_encode(Bytes bytes) { return base64_digits(bytes, kBase64Url); }
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+    if (text.size() % 4 == 1) return std::nullopt;  // a whole byte takes two digits at least
+    return base64_value(text, kBase64UrlDigit);
 }
 
 std::string uri_encode(std::string_view text, bool keep_slash) {

@@ -16,6 +16,9 @@ std::optional<std::string> hex_decode(std::string_view text);
 std::string base64_encode(Bytes bytes);  // RFC 4648 section 4, padded
 // Strict: padding required, no white space, canonical trailing bits.
 std::optional<std::string> base64_decode(std::string_view text);
+std::string base64url_encode(Bytes bytes);  // RFC 4648 section 5, without padding
+// Strict: no padding, no white space, canonical trailing bits.
+std::optional<std::string> base64url_decode(std::string_view text);
 
 // RFC 3986 unreserved characters stay, all else becomes %XX (upper case). `keep_slash` leaves '/'.
 std::string uri_encode(std::string_view text, bool keep_slash);

@@ -43,6 +43,23 @@ TEST(Base64, RefusesWhatIsNotCanonical) {
     }
 }
 
+TEST(Base64Url, KnownValues) {
+    const std::pair<std::string_view, std::string_view> vectors[] = {
+        {"", ""},        {"f", "Zg"},        {"fo", "Zm8"},
+        {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xff\xef\xbf", "_--_"}};
+    for (const auto& [plain, text] : vectors) {
+        EXPECT_EQ(base64url_encode(as_bytes(plain)), text);
+        EXPECT_EQ(base64url_decode(text), plain);
+    }
+}
+
+TEST(Base64Url, RefusesWhatIsNotCanonical) {
+    for (const std::string_view bad : {"Z", "Zg==", "Zg=", "Zh", "Zm9", "Zm9vY", "Zm 9", "Zm9v\n",
+                                       "Zm+v", "Zm/v", "=", "Zm9v="}) {
+        EXPECT_FALSE(base64url_decode(bad)) << bad;
+    }
+}
+
 TEST(Uri, Encode) {
     EXPECT_EQ(uri_encode("AZaz09-._~", false), "AZaz09-._~");
     EXPECT_EQ(uri_encode("a b/c+d*", false), "a%20b%2Fc%2Bd%2A");
@@ -109,6 +126,9 @@ TEST(EncodingProperties, RoundTrips) {
         [](const std::string& s) { RC_ASSERT(hex_decode(hex_encode(as_bytes(s))) == s); });
     expect_property(
         [](const std::string& s) { RC_ASSERT(base64_decode(base64_encode(as_bytes(s))) == s); });
+    expect_property([](const std::string& s) {
+        RC_ASSERT(base64url_decode(base64url_encode(as_bytes(s))) == s);
+    });
     expect_property([](const std::string& s, bool keep) {
         RC_ASSERT(uri_decode(uri_encode(s, keep)) == s);
         RC_ASSERT(uri_decode(uri_encode(s, keep), true) == s);
