@@ -221,6 +221,7 @@ runtime::Task<Result<void>> Log::reset(Tail base) {
     auto emptied = co_await wal_->reset(base.index.value + 1);
     CO_TRY(emptied);
     base_ = tail_ = durable_ = base;
+    opened_terms_ = TermMap({base.index, base.term});
     co_return Result<void>{};
 }
 

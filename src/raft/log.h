@@ -75,7 +75,7 @@ class Log {
     // Empties the log; the next entry follows `base`. No write may be under way.
     runtime::Task<Result<void>> reset(Tail base);
     // The terms of the entries there were when it was opened. Their base is the oldest entry kept,
-    // or `base` where that comes right before it.
+    // or `base` where that comes right before it. After a reset: its base alone.
     [[nodiscard]] const TermMap& opened_terms() const { return opened_terms_; }
     // [from, to), verified. `visit` returning an error stops.
     runtime::Task<Result<void>> read(LogIndex from, LogIndex to,
