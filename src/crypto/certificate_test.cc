@@ -11,6 +11,7 @@
 #include "base/encoding.h"
 #include "base/property_test.h"
 #include "crypto/certificate_x509.h"
+#include "crypto/counting_key_source.h"
 #include "crypto/digest.h"
 
 namespace hamster::crypto {
@@ -22,17 +23,6 @@ using testing::HasSubstr;
 constexpr std::uint64_t kNow = 1'800'000'000'000;  // 2027-01-15T08:00:00Z
 constexpr std::uint64_t kDay = 24ULL * 3600 * 1000;
 constexpr std::uint64_t kYear = 365 * kDay;
-
-class CountingKeySource final : public KeySource {
-  public:
-    explicit CountingKeySource(unsigned first) : next_(first) {}
-    void fill(MutableBytes out) override {
-        for (std::byte& b : out) b = static_cast<std::byte>(next_++);
-    }
-
-  private:
-    unsigned next_;
-};
 
 ClusterId cluster_id(unsigned fill) {
     ClusterId id;

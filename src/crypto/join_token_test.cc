@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/property_test.h"
+#include "crypto/counting_key_source.h"
 #include "crypto/crc.h"
 #include "crypto/digest.h"
 
@@ -13,17 +14,6 @@ namespace {
 
 using base::as_bytes;
 using testing::HasSubstr;
-
-// 40 41 42 ...: each byte the one before, plus one.
-class CountingKeySource final : public KeySource {
-  public:
-    void fill(MutableBytes out) override {
-        for (std::byte& b : out) b = static_cast<std::byte>(next_++);
-    }
-
-  private:
-    unsigned next_ = 0x40;
-};
 
 TokenTerms golden_terms() {
     TokenTerms terms;

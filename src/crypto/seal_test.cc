@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "base/property_test.h"
+#include "crypto/counting_key_source.h"
 #include "crypto/random.h"
 
 namespace hamster::crypto {
@@ -13,18 +14,6 @@ namespace {
 
 using base::as_bytes;
 using base::expect_property;
-
-// Nonces 40 41 42 ...: each byte the one before, plus one.
-class CountingKeySource final : public KeySource {
-  public:
-    explicit CountingKeySource(unsigned first) : next_(first) {}
-    void fill(MutableBytes out) override {
-        for (std::byte& b : out) b = static_cast<std::byte>(next_++);
-    }
-
-  private:
-    unsigned next_;
-};
 
 Key256 golden_key() { return CountingKeySource(0).key(); }
 

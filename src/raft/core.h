@@ -224,7 +224,6 @@ class Core {
     NodeId leader_;
     int elapsed_ = 0;  // ticks since the leader was heard, or the election began
     int timeout_ = 0;  // ticks, drawn anew each time
-    bool by_transfer_ = false;
     std::set<NodeId> granted_;
 
     LogIndex received_;  // equal to this term's leader's log up to here

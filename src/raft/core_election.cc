@@ -16,7 +16,6 @@ void Core::become_follower(Term term, const NodeId& leader) {
     HAMSTER_ASSERT(leader != options_.self, term.value);
     role_ = Role::kFollower;
     leader_ = leader;
-    by_transfer_ = false;
     granted_.clear();
     progress_.clear();
     transfer_to_ = NodeId{};
@@ -36,7 +35,6 @@ void Core::campaign(bool pre, bool by_transfer) {
     HAMSTER_ASSERT(role_ != Role::kLeader && may_campaign());
     granted_.clear();
     leader_ = NodeId{};
-    by_transfer_ = by_transfer;
     reset_election_timer();
     if (pre) {
         role_ = Role::kPreCandidate;
