@@ -52,6 +52,12 @@ Answered dispatch(Txn& txn, const Command& command) {
             return apply_delete_credential(txn, command.delete_credential());
         case Command::kFoundCluster:
             return apply_found_cluster(txn, command.found_cluster());
+        case Command::kFoundTrust:
+        case Command::kPutToken:
+        case Command::kAdmitNode:
+        case Command::kUpdateNode:
+        case Command::kSetLeaving:
+        case Command::kRemoveNode:
         case Command::BODY_NOT_SET:
             break;
     }

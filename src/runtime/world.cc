@@ -34,6 +34,22 @@ Task<Result<std::unique_ptr<Stream>>> Network::connect_tls(TlsTarget target, Tim
     co_return fail(Code::kUnsupported, "this network has no TLS");
 }
 
+Result<std::unique_ptr<Listener>> Network::listen_nodes(std::string address,
+                                                        std::shared_ptr<const NodeTls> tls) {
+    (void)address;
+    (void)tls;
+    return fail(Code::kUnsupported, "this network knows no nodes");
+}
+
+Task<Result<std::unique_ptr<Stream>>> Network::connect_node(std::string address,
+                                                            std::shared_ptr<const NodeTls> tls,
+                                                            Time deadline) {
+    (void)address;
+    (void)tls;
+    (void)deadline;
+    co_return fail(Code::kUnsupported, "this network knows no nodes");
+}
+
 Task<Result<std::string>> read_file(Disk* disk, std::string path, std::size_t limit) {
     auto opened = co_await disk->open(path, Disk::Mode::kRead);
     CO_TRY_ASSIGN(auto file, std::move(opened));

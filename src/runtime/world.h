@@ -128,6 +128,11 @@ class Stream {
     virtual void close() = 0;
     virtual std::string peer() const = 0;  // address:port
     virtual bool is_tls() const { return false; }
+    // Ends the TLS handshake, within the deadline. Only of use before peer_certificates().
+    virtual Task<Result<void>> handshake() { co_return Result<void>{}; }
+    // DER, the peer's own first, once the handshake is done: it has proved to hold that one's key,
+    // and nothing else about them is checked. Empty when it showed none.
+    virtual std::vector<std::string> peer_certificates() const { return {}; }
 };
 
 class Listener {
@@ -154,6 +159,13 @@ struct TlsTarget {
     std::string ca_path;      // PEM bundle; empty: the system's
 };
 
+// What a node shows to other nodes: DER. Without `certificate` (a newcomer): nothing.
+struct NodeTls {
+    std::string certificate;
+    std::string key;  // PKCS#8
+    std::string ca;   // sent along
+};
+
 class Network {
   public:
     virtual ~Network() = default;
@@ -163,6 +175,14 @@ class Network {
     virtual Task<Result<std::unique_ptr<Stream>>> connect(std::string address, Time deadline) = 0;
     // kUnsupported in simulation.
     virtual Task<Result<std::unique_ptr<Stream>>> connect_tls(TlsTarget target, Time deadline);
+    // Between nodes: TLS 1.3 with certificates of both sides, each taken as it is: who the peer is
+    // must be judged from Stream::peer_certificates() after handshake(), by whoever uses the
+    // stream.
+    virtual Result<std::unique_ptr<Listener>> listen_nodes(std::string address,
+                                                           std::shared_ptr<const NodeTls> tls);
+    virtual Task<Result<std::unique_ptr<Stream>>> connect_node(std::string address,
+                                                               std::shared_ptr<const NodeTls> tls,
+                                                               Time deadline);
     // PEM files; TLS 1.2 and later.
     virtual Result<std::unique_ptr<TlsServer>> load_tls(std::string cert_path,
                                                         std::string key_path) = 0;
