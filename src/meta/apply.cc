@@ -8,6 +8,7 @@
 #include "meta/keyspace.h"
 #include "meta/limits.h"
 #include "meta/txn.h"
+#include "proto/raft.pb.h"
 
 namespace hamster::meta {
 
@@ -114,6 +115,16 @@ Result<proto::Applied> read_applied(const Source& source) {
     return state;
 }
 
+// Everything an entry changes goes with the note that it is applied.
+Result<void> commit(Txn& txn, const EntryMark& mark, proto::Applied state) {
+    HAMSTER_ASSERT(mark.index.value == state.index() + 1, mark.index.value, state.index());
+    state.set_index(mark.index.value);
+    state.set_term(mark.term.value);
+    state.set_chain(mark.chain);
+    txn.put(system_row("applied"), state);
+    return txn.commit();
+}
+
 }  // namespace
 
 proto::Answer refuse(Answer::Status status, std::string detail) {
@@ -124,32 +135,34 @@ proto::Answer refuse(Answer::Status status, std::string detail) {
     return answer;
 }
 
-Result<Answer> apply(Staging& staging, base::LogIndex index, const Command& command,
-                     std::uint64_t chain) {
+Result<Answer> apply(Staging& staging, const EntryMark& mark, const Command& command) {
     TRY_ASSIGN(auto state, read_applied(staging));
-    HAMSTER_ASSERT(index.value == state.index() + 1, index.value, state.index());
     // Cluster time never goes back, whatever a command says.
     const std::uint64_t stamp = command.stamp_ms() > kMaxStampMs
                                     ? state.stamp_ms()
                                     : std::max(state.stamp_ms(), command.stamp_ms());
-    Txn txn(staging, index, stamp);
+    Txn txn(staging, mark.index, stamp);
     TRY_ASSIGN(auto answer, answer_of(txn, state, command));
-    state.set_index(index.value);
-    state.set_chain(chain);
     state.set_stamp_ms(stamp);
-    txn.put(system_row("applied"), state);
-    TRY(txn.commit());
+    TRY(commit(txn, mark, std::move(state)));
     return answer;
 }
 
-Result<void> apply_nothing(Staging& staging, base::LogIndex index, std::uint64_t chain) {
+Result<void> apply_nothing(Staging& staging, const EntryMark& mark) {
     TRY_ASSIGN(auto state, read_applied(staging));
-    HAMSTER_ASSERT(index.value == state.index() + 1, index.value, state.index());
-    Txn txn(staging, index, state.stamp_ms());
-    state.set_index(index.value);
-    state.set_chain(chain);
-    txn.put(system_row("applied"), state);
-    return txn.commit();
+    Txn txn(staging, mark.index, state.stamp_ms());
+    return commit(txn, mark, std::move(state));
+}
+
+Result<void> apply_membership(Staging& staging, const EntryMark& mark, std::string_view payload) {
+    proto::Membership members;
+    if (!members.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+        return fail(Code::kCorrupt, "a membership entry cannot be read");
+    }
+    TRY_ASSIGN(auto state, read_applied(staging));
+    Txn txn(staging, mark.index, state.stamp_ms());
+    txn.put(system_row("membership"), members);
+    return commit(txn, mark, std::move(state));
 }
 
 Result<Command> decode_command(base::Bytes payload) {

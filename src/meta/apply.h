@@ -11,18 +11,27 @@
 
 namespace hamster::meta {
 
-// Applies one command at `index`, together with the applied index and the remembered answer: all of
+// The log entry that is applied; `term` and `chain` are 0 where there is no log.
+struct EntryMark {
+    base::LogIndex index;
+    base::Term term;
+    std::uint64_t chain;
+    EntryMark(base::LogIndex i, base::Term t = {}, std::uint64_t c = 0)
+        : index(i), term(t), chain(c) {}
+};
+
+// Applies one command, together with the applied index and the remembered answer: all of
 // it is staged, or nothing. It takes effect with Staging::write(). A replayed request id changes
 // nothing and returns the first answer. An unknown command changes nothing but the applied index
 // and answers UNKNOWN_COMMAND.
 // Errors are the store's (kIo, kNoSpace, kCorrupt): the replica must stop.
-// Entries are applied in log order without gaps: `index` is applied_index() + 1. `chain` is the log
-// entry's, 0 where there is no log.
-Result<proto::Answer> apply(Staging& staging, base::LogIndex index, const proto::Command& command,
-                            std::uint64_t chain = 0);
+// Entries are applied in log order without gaps: the index is applied_index() + 1.
+Result<proto::Answer> apply(Staging& staging, const EntryMark& mark, const proto::Command& command);
 
-// Notes that the entry at `index` is in the store and held no command.
-Result<void> apply_nothing(Staging& staging, base::LogIndex index, std::uint64_t chain = 0);
+// Notes that the entry is in the store and held no command.
+Result<void> apply_nothing(Staging& staging, const EntryMark& mark);
+// Notes who takes part from this entry on: a proto::Membership. kCorrupt when it is none.
+Result<void> apply_membership(Staging& staging, const EntryMark& mark, std::string_view payload);
 
 // The bytes of a log entry's payload. kCorrupt when they are no command at all.
 Result<proto::Command> decode_command(base::Bytes payload);

@@ -197,7 +197,7 @@ TEST_F(ApplyTest, UnknownAndMalformedCommandsOnlyAdvance) {
     stamp.set_stamp_ms(UINT64_MAX);
     stamp.set_request_id(std::string(mint_request_id(kStart, base::RequestId{}).view()));
     Staging staging(replica_.store());
-    const auto answer = meta::apply(staging, {replica_.index() + 1}, stamp);
+    const auto answer = meta::apply(staging, base::LogIndex{replica_.index() + 1}, stamp);
     ASSERT_TRUE(staging.write());
     EXPECT_EQ(answer->status(), Answer::INVALID_REQUEST);
     EXPECT_EQ(applied(replica_.store())->stamp_ms(), kStart);

@@ -1,9 +1,9 @@
 // The replicated metadata: commands in, answers and snapshots out. Callers reach it through the
-// router, which returns the only group today. One voter until more nodes join: the log, the terms
-// and the entries are already Raft's.
+// router, which returns the only group today.
 //
-// Under `dir`: log/ and vote (raft/log.h), store/ (kv/store.h). The store has no log of its own: it
-// is flushed now and then, and what it lacks is applied again from the Raft log at the next start.
+// Under `dir`: log/ and vote (raft/log.h), store/ or another store (places.h, kv/store.h). The
+// store has no log of its own: it is flushed now and then, and what it lacks is applied again from
+// the Raft log at the next start.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,9 @@
 
 namespace hamster::meta {
 
+class Wire;  // meta/replica.h
+class Replica;
+
 class Group {
   public:
     virtual ~Group() = default;
@@ -27,7 +30,8 @@ class Group {
     // not an Error. Errors: kUnknownOutcome (it may have happened: retry with the same request
     // id), and those that say that this proposal changed nothing: kNoSpace, kTooLarge,
     // kUnavailable (stopping), kIo (an earlier failure poisoned the group; it only reads until it
-    // is opened again). Any loop.
+    // is opened again). Any loop. Where another node leads it is forwarded, and tried again for
+    // some seconds while nobody does.
     virtual runtime::Task<Result<proto::Answer>> propose(proto::Command command) = 0;
     // A linearizable view: everything acknowledged before the call is in it. Any loop.
     // kUnavailable when leadership cannot be confirmed.
@@ -55,6 +59,13 @@ struct GroupOptions {
     std::uint64_t wal_file_bytes = 64ULL << 20;
     kv::Options store;
     base::ClusterId cluster{};  // metadata of another cluster is refused; zero: not checked
+    // This node. Zero: the one that voted first, or a new one; for a lone voter only.
+    base::NodeId self{};
+    // The directory was made by joining a cluster: nothing there means that nothing has come yet.
+    // Without it a group that names no members is that of a lone voter.
+    bool is_newcomer = false;
+    Wire* wire = nullptr;  // to the other nodes; null: there are none
+    runtime::Micros raft_tick{50'000};
 };
 
 // Opens (or founds, when `found` is not null and the directory is empty) the group under `dir`:
@@ -62,9 +73,9 @@ struct GroupOptions {
 // belongs to; `control` and `metrics` outlive it.
 // Errors: kNotFound when there is nothing to open and nothing to found, kInvalid when it is another
 // cluster's; kCorrupt, kUnsupported. Each says what to do, and comes before anything is applied.
-runtime::Task<Result<std::unique_ptr<Group>>> open_group(runtime::World* control, std::string dir,
-                                                         GroupOptions options,
-                                                         const proto::ClusterInfo* found,
-                                                         base::Metrics* metrics);
+runtime::Task<Result<std::unique_ptr<Replica>>> open_group(runtime::World* control, std::string dir,
+                                                           GroupOptions options,
+                                                           const proto::ClusterInfo* found,
+                                                           base::Metrics* metrics);
 
 }  // namespace hamster::meta

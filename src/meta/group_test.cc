@@ -1,9 +1,8 @@
 // The group in a simulated world: founding, restarts, crashes at every I/O boundary, full and
 // failing disks.
-#include "meta/group.h"
-
 #include <algorithm>
 
+#include "meta/replica.h"
 #include "meta/testing.h"
 #include "runtime/sync.h"
 

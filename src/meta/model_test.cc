@@ -425,7 +425,7 @@ TEST(ModelReplicas, RocksDbAndMemoryHoldTheSameBytes) {
             model.apply(command);
             const Answer answer = replica.apply(command);
             replica.now += 50;
-            const auto other = meta::apply(staging, {step}, replica.last);
+            const auto other = meta::apply(staging, base::LogIndex{step}, replica.last);
             ASSERT_TRUE(other) << other.error().context;
             ASSERT_EQ(other->SerializeAsString(), answer.SerializeAsString());
             if (generator.dice.below(8) == 0) ASSERT_TRUE(staging.write());

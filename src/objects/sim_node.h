@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/metrics.h"
-#include "meta/group.h"
+#include "meta/replica.h"
 #include "objects/service.h"
 #include "runtime/sim/simulator.h"
 #include "shards/store.h"

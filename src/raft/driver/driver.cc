@@ -34,8 +34,10 @@ Driver::Driver(runtime::World* world, DriverOptions options, std::unique_ptr<Log
 
 Task<Result<void>> Driver::start(Applied applied) {
     HAMSTER_ASSERT(core_ == nullptr);
-    if (applied.is_installed && applied.at.index > log_->last_index()) {
-        auto emptied = co_await log_->reset(applied.at);  // it went down before that was done
+    // It went down after the state was put in place and before the log was emptied for it.
+    const bool is_of_log = log_->opened_terms().term_at(applied.at.index) == applied.at.term;
+    if (applied.is_installed && !is_of_log) {
+        auto emptied = co_await log_->reset(applied.at);
         CO_TRY(emptied);
     }
     Restored restored;
@@ -123,6 +125,7 @@ Task<void> Driver::write_loop() {
             fail_with(done.error());
             break;
         }
+        note_chains(write.append);
         if (write.vote) core_->vote_persisted(*write.vote);
         if (write.id != 0) core_->persisted(write.id);
         pump();
@@ -205,6 +208,23 @@ void Driver::cache(const std::vector<Entry>& entries) {
         cache_bytes_ += bytes_of(entry);
     }
 }
+
+// The log has given these entries their chains; what is applied has them.
+void Driver::note_chains(const std::vector<Entry>& written) {
+    for (const Entry& entry : written) {
+        if (!is_cached(LogIndex{entry.index()})) continue;
+        Entry& cached = cache_[entry.index() - cache_.front().index()];
+        if (cached.term() == entry.term()) cached.set_chain(entry.chain());
+    }
+}
+
+bool Driver::is_alone() const {
+    const Members& members = core_->members();
+    return core_->role() == Role::kLeader && members.voters.size() == 1 &&
+           members.is_voter(options_.core.self) && !core_->has_pending_membership();
+}
+
+std::uint64_t Driver::cluster_time_ms() const { return world_->clock.unix_ms(); }
 
 void Driver::uncache_from(LogIndex index) {
     while (!cache_.empty() && cache_.back().index() >= index.value) {

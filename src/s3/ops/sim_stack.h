@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "meta/group.h"
+#include "meta/replica.h"
 #include "objects/service.h"
 #include "runtime/sim/simulator.h"
 #include "s3/address.h"
