@@ -155,6 +155,19 @@ Result<SigningRequest> SigningRequest::from_pem(std::string_view pem) {
     return from_der(base::as_bytes(der));
 }
 
+std::string SigningRequest::public_key() const {
+    const ErrorsDropped guard;
+    const RequestPtr request = parse_request(base::as_bytes(der_));
+    HAMSTER_ASSERT(request != nullptr, der_.size());
+    EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+    if (!is_ed25519(key)) return {};
+    std::string out(Key256::kSize, '\0');
+    std::size_t size = out.size();
+    auto* bytes = reinterpret_cast<unsigned char*>(out.data());
+    HAMSTER_ASSERT(EVP_PKEY_get_raw_public_key(key, bytes, &size) == 1 && size == out.size());
+    return out;
+}
+
 std::string SigningRequest::pem() const { return pem_encode(kRequestLabel, base::as_bytes(der_)); }
 
 }  // namespace hamster::crypto

@@ -91,6 +91,8 @@ class SigningRequest {
     static Result<SigningRequest> from_pem(std::string_view pem);
     [[nodiscard]] const std::string& der() const { return der_; }
     [[nodiscard]] std::string pem() const;
+    // 32 bytes; empty when it is not for an Ed25519 key. Not checked to be the signer's.
+    [[nodiscard]] std::string public_key() const;
 
   private:
     explicit SigningRequest(std::string der) : der_(std::move(der)) {}

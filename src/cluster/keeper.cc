@@ -1,0 +1,199 @@
+#include "cluster/keeper.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "cluster/topology.h"
+
+namespace hamster::cluster {
+
+using proto::Answer;
+using proto::ClusterStatus;
+using proto::Command;
+using runtime::Micros;
+using runtime::Task;
+
+namespace {
+
+constexpr Micros kAskEvery = std::chrono::seconds(1);
+constexpr Micros kLeadEvery = std::chrono::milliseconds(250);
+constexpr Micros kTellEvery = std::chrono::seconds(5);
+constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may be noticed
+constexpr Micros kHealthWithin = std::chrono::seconds(2);
+constexpr Micros kLeaderWithin = std::chrono::seconds(8);
+constexpr Micros kRemoveWithin = std::chrono::seconds(30);
+constexpr Micros kTransferWithin = std::chrono::seconds(5);
+// A follower this close to the end of the log may vote: it has the rest within a moment.
+constexpr std::uint64_t kCloseEntries = 1000;
+
+}  // namespace
+
+Keeper::Keeper(runtime::World* control, meta::Replica* replica, Links* links, const Roster* roster,
+               proto::Node self, HealthOf health)
+    : control_(control),
+      replica_(replica),
+      links_(links),
+      roster_(roster),
+      self_(std::move(self)),
+      self_id_(NodeId::from_bytes(self_.node_id()).value_or(NodeId{})),
+      health_(std::move(health)) {
+    HAMSTER_ASSERT(!self_id_.is_zero());
+}
+
+void Keeper::start() {
+    links_->answer(kHealth, [this](NodeId, std::string) -> Task<Result<std::string>> {
+        return [](std::string reply) -> Task<Result<std::string>> { co_return reply; }(
+                   health_().SerializeAsString());
+    });
+    links_->answer(kStatus, [this](NodeId, std::string) { return answer_status(); });
+    links_->answer(kCanStop, [this](NodeId, std::string payload) {
+        return answer_can_stop(std::move(payload));
+    });
+    links_->answer(kTransfer, [this](NodeId, std::string payload) {
+        return answer_transfer(std::move(payload));
+    });
+    runtime::spawn(control_->executor, gate_, "cluster tell", tell_loop());
+    runtime::spawn(control_->executor, gate_, "cluster lead", lead_loop());
+}
+
+Task<void> Keeper::stop() {
+    stopping_ = true;
+    co_await gate_.close();
+}
+
+Task<bool> Keeper::pause(Micros time) {
+    while (time.count() > 0 && !stopping_) {
+        const Micros nap = std::min(time, kNap);
+        co_await control_->clock.sleep(nap);
+        time -= nap;
+    }
+    co_return !stopping_;
+}
+
+bool Keeper::leads() const { return replica_->driver().core().role() == raft::Role::kLeader; }
+
+// ---- what this node says about itself -------------------------------------------------------
+
+Task<void> Keeper::tell_loop() {
+    for (bool go_on = true; go_on;) {
+        auto told = co_await tell();
+        if (!told) LOG_INFO("cluster", "telling about this node: {}", told.error().context);
+        go_on = co_await pause(told ? kTellEvery : kAskEvery);
+    }
+}
+
+Task<Result<void>> Keeper::tell() {
+    const proto::Node* known = roster_->find(self_id_);
+    if (known == nullptr || roster_->is_removed(self_id_)) co_return Result<void>{};
+    proto::Node next = *known;
+    next.set_name(self_.name());
+    next.set_host(self_.host());
+    next.set_zone(self_.zone());
+    next.set_capacity_bytes(self_.capacity_bytes());
+    next.set_address(self_.address());
+    next.set_version(self_.version());
+    next.set_s3_address(self_.s3_address());
+    if (next.SerializeAsString() == known->SerializeAsString()) co_return Result<void>{};
+    Command command;
+    *command.mutable_update_node()->mutable_node() = std::move(next);
+    auto proposed = co_await replica_->propose(std::move(command));
+    CO_TRY_ASSIGN(const Answer answer, proposed);
+    if (answer.status() != Answer::OK) co_return fail(Code::kInvalid, answer.detail());
+    LOG_INFO("cluster", "the cluster knows this node as {} at {}", self_.name(), self_.address());
+    co_return Result<void>{};
+}
+
+// ---- leading --------------------------------------------------------------------------------
+
+Task<void> Keeper::lead_loop() {
+    runtime::Time ask_at{};
+    for (bool go_on = true; go_on;) {
+        if (!leads()) {
+            seen_.clear();
+        } else if (control_->clock.now() >= ask_at) {
+            ask_at = control_->clock.now() + kAskEvery;
+            co_await ask_all();
+        }
+        if (leads() && !stopping_) co_await lead_once();
+        go_on = co_await pause(kLeadEvery);
+    }
+}
+
+// Nobody is waited for: who is asked and does not answer counts as out of reach.
+Task<void> Keeper::ask_all() {
+    for (const auto& [id, node] : roster_->nodes()) {
+        Seen& seen = seen_[id];
+        if (id == self_id_ || seen.is_asked) continue;
+        seen.is_asked = true;
+        runtime::spawn(control_->executor, gate_, "cluster health", ask_one(id));
+    }
+    std::erase_if(seen_, [this](const auto& entry) {
+        return roster_->find(entry.first) == nullptr && !entry.second.is_asked;
+    });
+    co_return;
+}
+
+Task<void> Keeper::ask_one(NodeId node) {
+    auto answers = co_await ask_health(node);
+    (void)answers;
+    if (const auto found = seen_.find(node); found != seen_.end()) found->second.is_asked = false;
+}
+
+Task<bool> Keeper::ask_health(NodeId node) {
+    auto reply = co_await links_->call(node, kHealth, "", kHealthWithin);
+    proto::Health health;
+    const bool answers = reply && health.ParseFromString(*reply);
+    Seen& seen = seen_[node];
+    seen.answers = answers;
+    if (answers) {
+        seen.answered = control_->clock.now();
+        seen.health = std::move(health);
+    }
+    co_return answers;
+}
+
+Facts Keeper::facts() const {
+    const raft::Core& core = replica_->driver().core();
+    Facts facts;
+    facts.members = core.members();
+    facts.leader = core.leader();
+    facts.change_pending = core.has_pending_membership();
+    const std::uint64_t last = core.log().last().index.value;
+    for (const auto& [id, node] : roster_->nodes()) {
+        NodeFacts& fact = facts.nodes.emplace_back();
+        fact.id = id;
+        fact.name = node.name();
+        fact.zone = node.zone();
+        fact.host = node.host();
+        fact.leaving = node.leaving();
+        const auto seen = seen_.find(id);
+        fact.reachable = id == self_id_ || (seen != seen_.end() && seen->second.answers);
+        const auto progress = core.progress().find(id);
+        fact.caught_up = id == self_id_ ||
+                         (progress != core.progress().end() &&
+                          progress->second.state == raft::Progress::State::kReplicate &&
+                          progress->second.match.value + kCloseEntries >= last);
+    }
+    return facts;
+}
+
+Task<void> Keeper::lead_once() {
+    if (roster_->nodes().empty() || changing_) co_return;
+    const Step step = next_step(facts());
+    if (const auto* change = std::get_if<Change>(&step)) {
+        LOG_INFO("cluster", "voters: {}", change->why);
+        changing_ = true;
+        auto changed = co_await replica_->change_members(change->next);
+        changing_ = false;
+        if (!changed) LOG_INFO("cluster", "voters: {}", changed.error().context);
+    } else if (const auto* hand_over = std::get_if<HandOver>(&step)) {
+        LOG_INFO("cluster", "leadership: {}", hand_over->why);
+        auto begun = replica_->transfer(hand_over->to);
+        if (!begun) LOG_INFO("cluster", "leadership: {}", begun.error().context);
+        (void)co_await pause(kAskEvery);
+    }
+}
+
+}  // namespace hamster::cluster

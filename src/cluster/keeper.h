@@ -1,0 +1,82 @@
+// The loops that keep a cluster in shape. Every node tells the metadata what has changed about
+// itself; the leader asks every node how it is, each second, and brings the voters to what
+// policy.h wants, one change at a time. Control loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "cluster/links.h"
+#include "cluster/policy.h"
+#include "cluster/roster.h"
+#include "meta/replica.h"
+#include "proto/cluster.pb.h"
+#include "runtime/sync.h"
+#include "runtime/world.h"
+
+namespace hamster::cluster {
+
+class Keeper {
+  public:
+    // How this node is; must not wait.
+    using HealthOf = std::function<proto::Health()>;
+
+    // `self`: what this node says about itself; its row follows. Pointers outlive the keeper.
+    Keeper(runtime::World* control, meta::Replica* replica, Links* links, const Roster* roster,
+           proto::Node self, HealthOf health);
+    void start();
+    runtime::Task<void> stop();
+
+    // Asks the leader, whoever that is. kUnavailable when there is none.
+    runtime::Task<Result<proto::ClusterStatus>> status();
+    runtime::Task<Result<proto::CanStopReply>> can_stop(NodeId node);
+    // Hands leadership to a voter, zero: to one that is fit; answers once another one leads.
+    runtime::Task<Result<NodeId>> transfer(NodeId to);
+    // Takes a node out of the cluster for good. kPrecondition: it still holds blobs, or its absence
+    // would take the quorum away. Waits until it votes no more.
+    runtime::Task<Result<void>> remove(NodeId node);
+
+  private:
+    struct Seen {
+        std::optional<runtime::Time> answered;  // when it last did
+        bool answers = false;                   // the last time it was asked
+        bool is_asked = false;
+        proto::Health health;
+    };
+
+    runtime::Task<void> tell_loop();
+    runtime::Task<void> lead_loop();
+    runtime::Task<Result<void>> tell();
+    runtime::Task<void> ask_all();
+    runtime::Task<void> ask_one(NodeId node);
+    runtime::Task<bool> ask_health(NodeId node);
+    runtime::Task<void> lead_once();
+    runtime::Task<Result<void>> set_leaving(NodeId node, bool leaving);
+    runtime::Task<Result<void>> wait_until_it_votes_no_more(NodeId node);
+
+    [[nodiscard]] bool leads() const;
+    [[nodiscard]] Facts facts() const;
+    [[nodiscard]] proto::ClusterStatus status_here() const;
+    runtime::Task<Result<std::string>> answer_status();
+    runtime::Task<Result<std::string>> answer_can_stop(std::string payload);
+    runtime::Task<Result<std::string>> answer_transfer(std::string payload);
+    runtime::Task<Result<std::string>> ask_leader(rpc::Method method, std::string payload);
+    runtime::Task<bool> pause(runtime::Micros time);
+
+    runtime::World* control_;
+    meta::Replica* replica_;
+    Links* links_;
+    const Roster* roster_;
+    const proto::Node self_;
+    const NodeId self_id_;
+    HealthOf health_;
+    std::map<NodeId, Seen> seen_;
+    bool changing_ = false;
+    bool stopping_ = false;
+    runtime::Gate gate_;
+};
+
+}  // namespace hamster::cluster
