@@ -4,6 +4,7 @@
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <charconv>
+#include <functional>
 #include <utility>
 
 #include "base/assert.h"
@@ -39,11 +40,15 @@ Result<tcp::endpoint> parse_address(const std::string& address) {
     return tcp::endpoint(ip, port);
 }
 
+// The TLS of one accepted connection; null for a plain listener.
+using NewTls = std::function<SslPtr()>;
+
 class RealListener final : public Listener {
   public:
     RealListener(Acceptor acceptor, std::uint16_t port, std::shared_ptr<Ticker> ticker,
-                 RealTlsServer* tls)
-        : state_(std::make_shared<State>(std::move(acceptor), std::move(ticker), tls)),
+                 NewTls new_tls)
+        : state_(
+              std::make_shared<State>(std::move(acceptor), std::move(ticker), std::move(new_tls))),
           port_(port) {}
     RealListener(const RealListener&) = delete;
     RealListener& operator=(const RealListener&) = delete;
@@ -58,11 +63,11 @@ class RealListener final : public Listener {
 
   private:
     struct State {
-        State(Acceptor on, std::shared_ptr<Ticker> with, RealTlsServer* secure)
-            : acceptor(std::move(on)), ticker(std::move(with)), tls(secure) {}
+        State(Acceptor on, std::shared_ptr<Ticker> with, NewTls secure)
+            : acceptor(std::move(on)), ticker(std::move(with)), new_tls(std::move(secure)) {}
         Acceptor acceptor;
         std::shared_ptr<Ticker> ticker;
-        RealTlsServer* tls;
+        NewTls new_tls;
     };
     static Task<Result<std::unique_ptr<Stream>>> accept_on(std::shared_ptr<State> on);
 
@@ -83,8 +88,8 @@ Task<Result<std::unique_ptr<Stream>>> RealListener::accept_on(std::shared_ptr<St
         auto connection = std::make_shared<Connection>(std::move(socket), on->ticker);
         const bool is_ip = peer.data()->sa_family == AF_INET || peer.data()->sa_family == AF_INET6;
         connection->peer = is_ip ? to_text(peer) : "unix";
-        if (on->tls == nullptr) co_return make_plain_stream(std::move(connection));
-        co_return make_tls_stream(std::move(connection), on->tls->accept());
+        if (on->new_tls == nullptr) co_return make_plain_stream(std::move(connection));
+        co_return make_tls_stream(std::move(connection), on->new_tls());
     }
 }
 
@@ -150,13 +155,20 @@ class RealNetwork final : public Network {
         return connect_plain(loop_, ticker_, std::move(address), deadline);
     }
     Task<Result<std::unique_ptr<Stream>>> connect_tls(TlsTarget target, Time deadline) override;
+    Result<std::unique_ptr<Listener>> listen_nodes(std::string address,
+                                                   std::shared_ptr<const NodeTls> tls) override;
+    Task<Result<std::unique_ptr<Stream>>> connect_node(std::string address,
+                                                       std::shared_ptr<const NodeTls> tls,
+                                                       Time deadline) override;
     Result<std::unique_ptr<TlsServer>> load_tls(std::string cert_path,
                                                 std::string key_path) override {
         return RealTlsServer::load(std::move(cert_path), std::move(key_path));
     }
 
   private:
+    Result<std::unique_ptr<Listener>> listen_tcp(const std::string& address, NewTls new_tls);
     Result<SSL_CTX*> client_context(const TlsTarget& target);
+    Result<SSL_CTX*> node_context(const std::shared_ptr<const NodeTls>& tls);
 
     LoopExecutor loop_;
     std::shared_ptr<Ticker> ticker_;
@@ -164,17 +176,37 @@ class RealNetwork final : public Network {
     bool client_verify_ = false;
     std::string client_ca_path_;
     SslContextPtr client_context_;
+    // Of the last connect_node().
+    std::shared_ptr<const NodeTls> node_tls_;
+    SslContextPtr node_context_;
 };
 
 Result<std::unique_ptr<Listener>> RealNetwork::listen(std::string address, TlsServer* tls) {
-    Acceptor acceptor(loop_);
-    ErrorCode error;
     if (const auto path = unix_path(address)) {
         TRY_ASSIGN(Fd fd, listen_unix(*path, kBacklog));
+        Acceptor acceptor(loop_);
         acceptor.assign(tcp::v4(), fd.release());
         return std::make_unique<RealListener>(std::move(acceptor), 0, ticker_, nullptr);
     }
+    if (tls == nullptr) return listen_tcp(address, nullptr);
+    auto* const secure = dynamic_cast<RealTlsServer*>(tls);
+    HAMSTER_ASSERT(secure != nullptr);  // one of another world
+    return listen_tcp(address, [secure] { return secure->accept(); });
+}
+
+Result<std::unique_ptr<Listener>> RealNetwork::listen_nodes(std::string address,
+                                                            std::shared_ptr<const NodeTls> tls) {
+    HAMSTER_ASSERT(tls != nullptr);
+    TRY_ASSIGN(SslContextPtr made, make_node_server_context(*tls));
+    const std::shared_ptr<SSL_CTX> context(std::move(made));
+    return listen_tcp(address, [context] { return accept_node(context.get()); });
+}
+
+Result<std::unique_ptr<Listener>> RealNetwork::listen_tcp(const std::string& address,
+                                                          NewTls new_tls) {
     TRY_ASSIGN(tcp::endpoint endpoint, parse_address(address));
+    Acceptor acceptor(loop_);
+    ErrorCode error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(Acceptor::reuse_address(true), error);
     if (!error) acceptor.set_option(ReusePort(true), error);
@@ -182,9 +214,8 @@ Result<std::unique_ptr<Listener>> RealNetwork::listen(std::string address, TlsSe
     if (!error) acceptor.listen(kBacklog, error);
     if (!error) endpoint = acceptor.local_endpoint(error);
     if (error) return os_error(error.value(), "listen on " + address);
-    auto* const secure = dynamic_cast<RealTlsServer*>(tls);
-    HAMSTER_ASSERT(tls == nullptr || secure != nullptr);  // one of another world
-    return std::make_unique<RealListener>(std::move(acceptor), endpoint.port(), ticker_, secure);
+    return std::make_unique<RealListener>(std::move(acceptor), endpoint.port(), ticker_,
+                                          std::move(new_tls));
 }
 
 Result<SSL_CTX*> RealNetwork::client_context(const TlsTarget& target) {
@@ -203,6 +234,25 @@ Task<Result<std::unique_ptr<Stream>>> RealNetwork::connect_tls(TlsTarget target,
     CO_TRY_ASSIGN(SslPtr ssl, make_client(context, target.server_name, target.verify));
     auto stream = co_await connect_secure(loop_, ticker_, std::move(ssl), std::move(target.address),
                                           deadline);
+    co_return stream;
+}
+
+Result<SSL_CTX*> RealNetwork::node_context(const std::shared_ptr<const NodeTls>& tls) {
+    HAMSTER_ASSERT(tls != nullptr);
+    if (node_tls_ != tls) {
+        TRY_ASSIGN(SslContextPtr fresh, make_node_client_context(*tls));
+        node_context_ = std::move(fresh);
+        node_tls_ = tls;
+    }
+    return node_context_.get();
+}
+
+Task<Result<std::unique_ptr<Stream>>> RealNetwork::connect_node(std::string address,
+                                                                std::shared_ptr<const NodeTls> tls,
+                                                                Time deadline) {
+    CO_TRY_ASSIGN(SSL_CTX* const context, node_context(tls));
+    auto stream =
+        co_await connect_secure(loop_, ticker_, call_node(context), std::move(address), deadline);
     co_return stream;
 }
 
