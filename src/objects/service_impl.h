@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <vector>
@@ -110,7 +111,15 @@ class ServiceImpl final : public Service {
     // What the garbage walk has seen since it last started over.
     std::optional<base::BlobId> garbage_cursor_;
     std::uint64_t seen_blobs_ = 0;
+    bool note_unnamed(const shards::ShardId& shard, std::uint64_t now_ms);
     std::uint64_t seen_bytes_ = 0;
 };
 
 }  // namespace hamster::objects
+    // Shards that no row named when they were last listed.
+    struct Unnamed {
+        std::uint64_t since_ms = 0;  // cluster time when that was first seen
+        std::uint64_t scan = 0;      // the last one that saw it
+    };
+    std::map<shards::ShardId, Unnamed> unnamed_;
+    std::uint64_t scan_ = 0;
