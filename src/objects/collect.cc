@@ -1,9 +1,11 @@
 // The reconciler of one node: what its disk holds against what the metadata names.
 //
-// Garbage: a blob whose last reference went. Its shards go once it is older than the grace and no
-// reader of this node has it pinned; then a command drops the row. On a full disk the grace is
-// kFullGraceMs at most: deleting is how a full store is helped, and pins protect the readers there
-// are; what is left of the grace is for the moment between a reader's view and its pins.
+// Garbage: a blob whose last reference went. Each node looks after what it holds itself. The shards
+// go once the blob is older than the grace and no reader has it open: of this node, or of another
+// one that said so in the last minute; then a command drops the row. On a full disk the grace is
+// shorter: deleting is how a full store is helped, and pins protect the readers there are. What is
+// left of it is for the moment between a reader's view and its pins, which for a reader on another
+// node come with its first read or its next keep.
 //
 // Orphans: shards that no row names, left by PUTs that never committed. Nothing may be removed that
 // a command under way could still name, be it on its way to another node that leads. Proof:
@@ -36,6 +38,9 @@ namespace {
 constexpr std::size_t kGarbagePage = 256;          // rows, one command at most
 constexpr std::size_t kGarbagePagesPerRound = 64;  // the walk goes on in the next round
 constexpr std::uint64_t kFullGraceMs = 5'000;
+// With other nodes: twice the time between two keeps. Covers the seconds by which this node's idea
+// of cluster time may be ahead, too.
+constexpr std::uint64_t kSharedFullGraceMs = 40'000;
 // Unnamed shards that are remembered, 12 MB or so; others are once there is room.
 constexpr std::size_t kMaxUnnamed = 128 * 1024;
 constexpr std::size_t kOrphanPage = 512;  // shards looked at between two pauses
@@ -101,6 +106,10 @@ Task<void> ServiceImpl::collect_garbage() {
     }
 }
 
+bool ServiceImpl::is_read(const base::BlobId& blob) const {
+    return pins_->is_pinned(blob) || kept_->is_kept(blob, control_->clock.now());
+}
+
 // Collects what is due of one page of garbage; answers where the next page starts.
 Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     std::optional<base::BlobId> after) {
@@ -109,14 +118,17 @@ Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     CO_TRY_ASSIGN(const meta::View view, viewed);
     CO_TRY_ASSIGN(const auto entries, view.garbage(after, kGarbagePage));
     const std::uint64_t now_ms = group.stamp_now();
+    const std::uint64_t full_ms = options_.remote == nullptr ? kFullGraceMs : kSharedFullGraceMs;
     const std::uint64_t grace_ms =
-        is_full() ? std::min(options_.gc_grace_ms, kFullGraceMs) : options_.gc_grace_ms;
+        is_full() ? std::min(options_.gc_grace_ms, full_ms) : options_.gc_grace_ms;
     std::vector<base::BlobId> due;
     std::uint64_t due_bytes = 0;
     for (const auto& entry : entries) {
+        const Result<base::NodeId> holder = holder_of(entry.garbage.blob());
+        if (!holder || !holder->is_zero()) continue;  // another node's
         const std::uint64_t bytes = entry.garbage.blob().size();
         if (is_older(now_ms, entry.garbage.since_ms(), grace_ms) &&
-            (!pins_->is_pinned(entry.blob) || base::planted(base::Bug::kCollectPinned))) {
+            (!is_read(entry.blob) || base::planted(base::Bug::kCollectPinned))) {
             due.push_back(entry.blob);
             due_bytes += bytes;
         } else {
