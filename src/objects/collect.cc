@@ -1,15 +1,24 @@
 // The reconciler of one node: what its disk holds against what the metadata names.
 //
-// Garbage: a blob whose last reference went. Its shards go once it is older than the grace and no
-// reader of this node has it pinned; then a command drops the row. On a full disk the grace is
-// kFullGraceMs at most: deleting is how a full store is helped, and pins protect the readers there
-// are; what is left of the grace is for the moment between a reader's view and its pins.
+// Garbage: a blob whose last reference went. Each node looks after what it holds itself. The shards
+// go once the blob is older than the grace and no reader has it open: of this node, or of another
+// one that said so in the last minute; then a command drops the row. On a full disk the grace is
+// shorter: deleting is how a full store is helped, and pins protect the readers there are. What is
+// left of it is for the moment between a reader's view and its pins, which for a reader on another
+// node come with its first read or its next keep.
 //
-// Orphans: shards that no row names, left by PUTs that never committed. Nothing may be removed
-// that a command under way could still name. Proof: an orphan is old by this machine's clock *and*
-// by cluster time; a command is proposed after the shard was listed, and once it is applied every
-// earlier command is applied too, so a fresh view holds whatever was proposed before it; whatever
-// is proposed later carries a later stamp, and apply refuses new blobs that old (kCommitWindowMs).
+// Orphans: shards that no row names, left by PUTs that never committed. Nothing may be removed that
+// a command under way could still name, be it on its way to another node that leads. Proof:
+// - A shard must have been seen here, without a row, at cluster time s, and again at s + grace.
+//   Stamps of new blobs (sealed_ms) are read from cluster time before the shard is durable, hence
+//   before it is listed: sealed_ms <= s.
+// - At s + grace a command is committed, the barrier. What was applied before it is in the view
+//   that is taken after it. What comes after it, whenever it was proposed, has its stamp or a later
+//   one, and apply refuses new blobs older than kCommitWindowMs.
+// - A node's idea of cluster time after a view may be wrong by seconds, and differ from that of the
+//   process before it. The grace is longer than the window by an hour.
+// No machine's own clock is part of it: one that was years off, and is put right while a body is on
+// its way, makes nothing old.
 #include <algorithm>
 #include <utility>
 
@@ -29,6 +38,11 @@ namespace {
 constexpr std::size_t kGarbagePage = 256;          // rows, one command at most
 constexpr std::size_t kGarbagePagesPerRound = 64;  // the walk goes on in the next round
 constexpr std::uint64_t kFullGraceMs = 5'000;
+// With other nodes: twice the time between two keeps. Covers the seconds by which this node's idea
+// of cluster time may be ahead, too.
+constexpr std::uint64_t kSharedFullGraceMs = 40'000;
+// Unnamed shards that are remembered, 12 MB or so; others are once there is room.
+constexpr std::size_t kMaxUnnamed = 128 * 1024;
 constexpr std::size_t kOrphanPage = 512;  // shards looked at between two pauses
 constexpr std::uint64_t kPageGapMs = 5;   // foreground traffic wins
 constexpr int kCompactionsPerRound = 4;
@@ -56,7 +70,7 @@ Task<void> ServiceImpl::reconcile_loop() {
     for (std::uint64_t number = 1;; ++number) {
         const bool go_on = co_await pause(options_.reconcile_interval_ms);
         if (!go_on) co_return;
-        co_await round(number % rounds_per_scan == 0);
+        co_await round((number - 1) % rounds_per_scan == 0);
     }
 }
 
@@ -92,6 +106,10 @@ Task<void> ServiceImpl::collect_garbage() {
     }
 }
 
+bool ServiceImpl::is_read(const base::BlobId& blob) const {
+    return pins_->is_pinned(blob) || kept_->is_kept(blob, control_->clock.now());
+}
+
 // Collects what is due of one page of garbage; answers where the next page starts.
 Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     std::optional<base::BlobId> after) {
@@ -100,14 +118,17 @@ Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     CO_TRY_ASSIGN(const meta::View view, viewed);
     CO_TRY_ASSIGN(const auto entries, view.garbage(after, kGarbagePage));
     const std::uint64_t now_ms = group.stamp_now();
+    const std::uint64_t full_ms = options_.remote == nullptr ? kFullGraceMs : kSharedFullGraceMs;
     const std::uint64_t grace_ms =
-        is_full() ? std::min(options_.gc_grace_ms, kFullGraceMs) : options_.gc_grace_ms;
+        is_full() ? std::min(options_.gc_grace_ms, full_ms) : options_.gc_grace_ms;
     std::vector<base::BlobId> due;
     std::uint64_t due_bytes = 0;
     for (const auto& entry : entries) {
+        const Result<base::NodeId> holder = holder_of(entry.garbage.blob());
+        if (!holder || !holder->is_zero()) continue;  // another node's
         const std::uint64_t bytes = entry.garbage.blob().size();
         if (is_older(now_ms, entry.garbage.since_ms(), grace_ms) &&
-            (!pins_->is_pinned(entry.blob) || base::planted(base::Bug::kCollectPinned))) {
+            (!is_read(entry.blob) || base::planted(base::Bug::kCollectPinned))) {
             due.push_back(entry.blob);
             due_bytes += bytes;
         } else {
@@ -148,6 +169,7 @@ Task<Result<void>> ServiceImpl::drop_blobs(std::vector<base::BlobId> blobs) {
 
 Task<void> ServiceImpl::collect_orphans() {
     std::optional<shards::ShardId> after;
+    ++scan_;
     while (true) {
         auto next = co_await orphan_page(after);
         if (!next) {
@@ -155,31 +177,40 @@ Task<void> ServiceImpl::collect_orphans() {
             co_return;
         }
         after = *next;
-        if (!after) co_return;
+        if (!after) break;
         const bool go_on = co_await pause(kPageGapMs);
         if (!go_on) co_return;
     }
+    std::erase_if(unnamed_, [this](const auto& entry) { return entry.second.scan != scan_; });
+}
+
+// Notes a shard without a row; true when it has been without one for the grace.
+bool ServiceImpl::note_unnamed(const shards::ShardId& shard, std::uint64_t now_ms) {
+    const std::uint64_t grace_ms = base::planted(base::Bug::kOrphanInFlight) ? 0
+                                   : options_.orphan_grace_ms == 0           ? meta::kOrphanGraceMs
+                                                                   : options_.orphan_grace_ms;
+    auto found = unnamed_.find(shard);
+    if (found == unnamed_.end()) {
+        if (unnamed_.size() >= kMaxUnnamed) return false;
+        found = unnamed_.emplace(shard, Unnamed{now_ms, scan_}).first;
+    }
+    found->second.scan = scan_;
+    return is_older(now_ms, found->second.since_ms, grace_ms);
 }
 
 Task<Result<std::optional<shards::ShardId>>> ServiceImpl::orphan_page(
     std::optional<shards::ShardId> after) {
-    const std::uint64_t grace_ms = base::planted(base::Bug::kOrphanInFlight) ? 0
-                                   : options_.orphan_grace_ms == 0           ? meta::kOrphanGraceMs
-                                                                   : options_.orphan_grace_ms;
     meta::Group& group = router_->system();
     CO_TRY_ASSIGN(const std::vector<shards::ShardInfo> listed, shards_->list(after, kOrphanPage));
     const std::optional<shards::ShardId> next =
         listed.size() < kOrphanPage ? std::nullopt : std::optional(listed.back().id);
     auto viewed = co_await group.view();
     CO_TRY_ASSIGN(const meta::View view, viewed);
-    const std::uint64_t clock_ms = control_->clock.unix_ms();
-    const std::uint64_t stamp_ms = group.stamp_now();
+    const std::uint64_t now_ms = group.stamp_now();
     std::vector<shards::ShardInfo> suspects;
     for (const shards::ShardInfo& shard : listed) {
-        if (!is_older(clock_ms, shard.sealed_ms, grace_ms)) continue;
-        if (!is_older(stamp_ms, shard.sealed_ms, grace_ms)) continue;
         CO_TRY_ASSIGN(const bool known, view.knows_blob(shard.id.blob));
-        if (!known) suspects.push_back(shard);
+        if (!known && note_unnamed(shard.id, now_ms)) suspects.push_back(shard);
     }
     if (suspects.empty()) co_return next;
     // The barrier of the proof above; it changes nothing.

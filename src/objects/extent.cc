@@ -23,7 +23,7 @@ Result<std::vector<Extent>> map_range(const std::vector<proto::Part>& parts, Byt
         if (!blob) return fail(Code::kCorrupt, "a part with data names no blob");
         const std::uint64_t offset = from - part_start;
         const std::uint64_t length = std::min(missing, size - offset);
-        extents.push_back({*blob, offset, length, size, 0});
+        extents.push_back({*blob, offset, length, size, 0, {}});
         missing -= length;
         from += length;
         part_start += size;
@@ -45,9 +45,12 @@ std::optional<SliceRead> SliceCursor::next() {
     const std::uint64_t skip = position - start;
     const std::uint64_t take = std::min(size - skip, extent.length - done_);
     HAMSTER_ASSERT(take > 0, position, extent.length);
-    const SliceRead read{extent.blob, static_cast<std::uint32_t>(stripe),
-                         static_cast<std::uint32_t>(size), static_cast<std::uint32_t>(skip),
-                         static_cast<std::uint32_t>(take)};
+    const SliceRead read{extent.blob,
+                         static_cast<std::uint32_t>(stripe),
+                         static_cast<std::uint32_t>(size),
+                         static_cast<std::uint32_t>(skip),
+                         static_cast<std::uint32_t>(take),
+                         extent.holder};
     done_ += take;
     if (done_ == extent.length) {
         ++at_;

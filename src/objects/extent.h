@@ -20,6 +20,7 @@ struct Extent {
     std::uint64_t length = 0;
     std::uint64_t blob_size = 0;
     std::uint32_t slice_bytes = 0;  // 0 until the geometry has been looked up
+    base::NodeId holder{};          // zero: this node
 };
 
 // What to read, and what of it to give out: `take` bytes after the first `skip` of a slice that
@@ -30,6 +31,7 @@ struct SliceRead {
     std::uint32_t slice_size = 0;
     std::uint32_t skip = 0;
     std::uint32_t take = 0;
+    base::NodeId holder{};  // zero: this node
 };
 
 // The non-empty extents of `range` in the concatenation of `parts`. kInvalid when the range does

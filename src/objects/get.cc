@@ -1,4 +1,5 @@
-// Bodies out: range -> extents -> slices, verified by the shard store, a few of them read ahead.
+// Bodies out: range -> extents -> slices, verified by the shard store here or on arrival from their
+// holder, a few of them read ahead.
 #include <cstring>
 #include <utility>
 
@@ -20,12 +21,13 @@ constexpr std::size_t kLookUpsPerTurn = 256;
 // reader can be destroyed at any time without waiting; the pins go with it.
 struct ReadState {
     ReadState(ServiceImpl* s, LoopState* l, std::vector<Extent> extents, Lease m,
-              std::shared_ptr<const Pins> p)
+              std::shared_ptr<const Pins> p, std::unique_ptr<const AwayPins> a)
         : service(s),
           loop(l),
           cursor(std::move(extents)),
           lease(std::move(m)),
-          pins(std::move(p)) {}
+          pins(std::move(p)),
+          away(std::move(a)) {}
 
     struct Pending {
         std::uint64_t number = 0;
@@ -36,26 +38,41 @@ struct ReadState {
     SliceCursor cursor;
     Lease lease;
     std::shared_ptr<const Pins> pins;
+    std::unique_ptr<const AwayPins> away;
     std::deque<Pending> ahead;  // in the order of the body
     std::uint64_t started = 0;
     runtime::Signal arrived;
     bool abandoned = false;  // the reader is gone: results are dropped
 };
 
+Task<Result<base::Buffer>> read_whole(ServiceImpl* service, SliceRead read) {
+    if (read.holder.is_zero()) {
+        auto here = co_await service->shards()->read({read.blob, base::Slot{0}}, read.stripe);
+        co_return here;
+    }
+    auto away = co_await service->read_away(read);
+    co_return away;
+}
+
+std::string where(const SliceRead& read) {
+    return read.holder.is_zero() ? "this node" : "node " + read.holder.hex();
+}
+
 // One slice, cut to what was asked for.
 Task<Result<base::Buffer>> read_slice(ServiceImpl* service, SliceRead read) {
-    auto got = co_await service->shards()->read({read.blob, base::Slot{0}}, read.stripe);
+    auto got = co_await read_whole(service, read);
     if (!got) {
         if (got.error().code != Code::kNotFound) co_return std::unexpected(std::move(got).error());
         service->counters().missing_slices.add();
-        LOG_ERROR("objects", "slice {} of blob {} is missing", read.stripe, read.blob.hex());
+        LOG_ERROR("objects", "slice {} of blob {} is missing on {}", read.stripe, read.blob.hex(),
+                  where(read));
         co_return fail(Code::kCorrupt, "a slice of a referenced blob is missing");
     }
     base::Buffer slice = std::move(*got);
     if (slice.size() != read.slice_size) {
         service->counters().missing_slices.add();
-        LOG_ERROR("objects", "slice {} of blob {} has {} bytes instead of {}", read.stripe,
-                  read.blob.hex(), slice.size(), read.slice_size);
+        LOG_ERROR("objects", "slice {} of blob {} on {} has {} bytes instead of {}", read.stripe,
+                  read.blob.hex(), where(read), slice.size(), read.slice_size);
         co_return fail(Code::kCorrupt, "a slice does not have the length its blob says");
     }
     const bool is_last = read.slice_size < shards::kSliceBytes;
@@ -144,14 +161,23 @@ std::vector<base::BlobId> blobs_of(const std::vector<Extent>& extents) {
     return blobs;
 }
 
-// Fills in the slice size of one extent, and refuses a blob whose row contradicts its part.
-Result<void> look_up(const meta::View& view, Extent* extent) {
+std::vector<AwayBlob> away_blobs_of(const std::vector<Extent>& extents) {
+    std::vector<AwayBlob> blobs;
+    for (const Extent& extent : extents) {
+        if (!extent.holder.is_zero()) blobs.push_back({extent.holder, extent.blob});
+    }
+    return blobs;
+}
+
+// Fills in what the blob's row says about one extent, and refuses a row that contradicts the part.
+Result<void> look_up(const ServiceImpl& service, const meta::View& view, Extent* extent) {
     TRY_ASSIGN(const std::optional<proto::Blob> blob, view.blob(extent->blob));
     if (!blob || blob->slice_bytes() == 0 || blob->size() != extent->blob_size) {
         LOG_ERROR("objects", "blob {} has no usable row", extent->blob.hex());
         return fail(Code::kCorrupt, "the blob of a part has no usable row");
     }
     extent->slice_bytes = blob->slice_bytes();
+    TRY_ASSIGN(extent->holder, service.holder_of(*blob));
     return {};
 }
 
@@ -166,9 +192,10 @@ Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
     // Pinned before anything is read; the collector's grace covers the moment since the view.
     auto pins = std::make_shared<const Pins>(pins_, blobs_of(extents));
     for (std::size_t i = 0; i < extents.size(); ++i) {
-        CO_TRY(look_up(view, &extents[i]));
+        CO_TRY(look_up(*this, view, &extents[i]));
         if ((i + 1) % kLookUpsPerTurn == 0) co_await control_->clock.sleep(runtime::Micros(0));
     }
+    auto away = std::make_unique<const AwayPins>(away_, away_blobs_of(extents));
     SliceCursor cursor(extents);
     const std::optional<SliceRead> first_read = cursor.next();
     HAMSTER_ASSERT(first_read.has_value());
@@ -180,7 +207,7 @@ Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
     CO_TRY_ASSIGN(base::Buffer bytes, first);
     auto executor = co_await runtime::asio::this_coro::executor;
     auto state = std::make_shared<ReadState>(this, loop_of(executor), std::move(extents),
-                                             std::move(lease), std::move(pins));
+                                             std::move(lease), std::move(pins), std::move(away));
     (void)state->cursor.next();  // in hand already
     co_return std::make_unique<Reader>(std::move(state), std::move(bytes));
 }

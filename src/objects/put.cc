@@ -64,6 +64,9 @@ StoredBody ServiceImpl::describe(const base::BlobId& blob, std::uint64_t size,
     named.mutable_geometry()->set_k(1);
     named.mutable_geometry()->set_m(0);
     named.mutable_geometry()->set_slice_bytes(shards::kSliceBytes);
+    if (!options_.self.is_zero()) {
+        named.mutable_geometry()->set_holder(std::string(options_.self.view()));
+    }
     named.set_sealed_ms(sealed_ms);
     return {size, std::move(named)};
 }

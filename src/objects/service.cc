@@ -27,6 +27,10 @@ Counters register_counters(base::Metrics* m) {
         m->counter("hamster_missing_slices_total", "Referenced slices found missing or misshapen"),
         m->counter("hamster_body_memory_refused_total",
                    "Requests refused because the body memory was exhausted"),
+        m->counter("hamster_remote_slices_total", "Slices fetched from other nodes"),
+        m->counter("hamster_remote_slice_failures_total",
+                   "Slices that could not be fetched from other nodes"),
+        m->counter("hamster_served_slices_total", "Slices given to other nodes"),
         m->gauge("hamster_garbage_blobs", "Blobs waiting to be collected, by the last full walk"),
         m->gauge("hamster_garbage_bytes", "Bytes waiting to be collected, by the last full walk"),
     };
@@ -43,7 +47,10 @@ ServiceImpl::ServiceImpl(runtime::World* control, meta::Router* router, shards::
       counters_(register_counters(metrics)),
       budget_(std::make_shared<MemoryBudget>(
           std::max<std::uint64_t>(options.body_memory_bytes, 4 * kStreamBytes))),
-      pins_(std::make_shared<PinTable>()) {
+      served_budget_(std::make_shared<MemoryBudget>(kServedBytes)),
+      pins_(std::make_shared<PinTable>()),
+      away_(std::make_shared<AwayTable>()),
+      kept_(std::make_shared<KeptTable>(control->clock.now(), options.remote != nullptr)) {
     control_->random.fill(seed_);
     metrics->gauge_fn("hamster_body_memory_bytes", "Memory held by bodies in flight",
                       [budget = budget_] { return static_cast<double>(budget->used()); });
@@ -53,6 +60,8 @@ ServiceImpl::ServiceImpl(runtime::World* control, meta::Router* router, shards::
 
 void ServiceImpl::start() {
     runtime::spawn(control_->executor, gate_, "reconciler", reconcile_loop());
+    if (options_.remote == nullptr) return;
+    runtime::spawn(control_->executor, gate_, "keep", keep_loop());
 }
 
 Task<Result<void>> ServiceImpl::grow(Lease* lease, std::uint64_t bytes) {

@@ -1,4 +1,8 @@
 // The object data path: bodies in, bodies out, garbage gone. Knows nothing of HTTP.
+//
+// A blob lies on one node, its holder: the node that took the body in. Any node serves any object;
+// slices that it does not hold it fetches from the holder, verified again on arrival. Only the
+// holder collects a blob, and not while a reader of any node has it open.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "meta/group.h"
+#include "objects/remote.h"
 #include "proto/commands.pb.h"
 #include "runtime/world.h"
 #include "shards/store.h"
@@ -35,7 +40,8 @@ struct StoredBody {
 };
 
 // Streams a stored body out. next() answers verified bytes, empty at the end; a lost or corrupt
-// slice that cannot be rebuilt is an Error. Read-ahead is bounded.
+// slice that cannot be rebuilt is an Error, and so is a holder out of reach (kUnavailable).
+// Read-ahead is bounded.
 class BodyReader {
   public:
     virtual ~BodyReader() = default;
@@ -60,10 +66,15 @@ class Service {
     virtual runtime::Task<void> discard(StoredBody body) = 0;
     // Opens `range` of the concatenated parts; the first bytes are already in hand when it
     // returns, so a status sent afterwards is true. While the reader lives its blobs are not
-    // collected. The view must be the one the parts were read from.
+    // collected. The view must be the one the parts were read from. kUnavailable when a holder is
+    // out of reach; the context names it.
     virtual runtime::Task<Result<std::unique_ptr<BodyReader>>> open(meta::View view,
                                                                     std::vector<proto::Part> parts,
                                                                     ByteRange range) = 0;
+    // What another node asks of this one: the far end of Remote::call(). Any loop; ends in bounded
+    // time. None may be under way any more when stop() is called. kNotFound, kCorrupt, kIo: of the
+    // slice; kInvalid, kTooLarge, kUnsupported: of the request; kUnavailable.
+    virtual runtime::Task<Result<std::string>> serve(RemoteMethod what, std::string payload) = 0;
     virtual meta::Router& router() = 0;
     // True while writes that need space must be refused.
     [[nodiscard]] virtual bool is_full() const = 0;
@@ -80,6 +91,12 @@ struct Options {
     // All bodies in flight on this node together, bytes. Requests wait a moment for room, then
     // fail with kUnavailable; read-ahead shrinks first.
     std::uint64_t body_memory_bytes = 256ULL << 20;
+    // Whose shards these are. Zero: there are no other nodes, and everything lies here.
+    base::NodeId self{};
+    // Who holds the blobs that name no holder. Zero: this node.
+    base::NodeId founder{};
+    // The way to other holders; outlives the service. Null: what they hold is kUnavailable.
+    Remote* remote = nullptr;
 };
 
 std::unique_ptr<Service> make_service(runtime::World* control, meta::Router* router,

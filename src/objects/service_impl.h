@@ -1,13 +1,17 @@
-// The one implementation of Service. put.cc stores, get.cc opens, collect.cc reconciles.
+// The one implementation of Service. put.cc stores, get.cc opens, remote.cc talks to other nodes,
+// collect.cc reconciles.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/metrics.h"
@@ -26,6 +30,9 @@ inline constexpr std::uint64_t kStreamBytes = 1ULL << 20;
 inline constexpr std::uint64_t kSmallBlobBytes = 128 * 1024;
 // Slices read ahead of the client, the one in hand not counted.
 inline constexpr std::size_t kReadAhead = 3;
+// Slices in the making for other nodes, all together; their requests wait a moment, then fail. A
+// share of their own: bodies that wait for another node never hold the memory it waits for. Bytes.
+inline constexpr std::uint64_t kServedBytes = 32ULL << 20;
 
 struct Counters {
     base::Counter& garbage_bytes;
@@ -35,6 +42,9 @@ struct Counters {
     base::Counter& compactions;
     base::Counter& missing_slices;
     base::Counter& refused_memory;
+    base::Counter& remote_slices;
+    base::Counter& remote_failures;
+    base::Counter& served_slices;
     base::Gauge& pending_blobs;
     base::Gauge& pending_bytes;
 };
@@ -60,11 +70,17 @@ class ServiceImpl final : public Service {
                                                             ByteRange range) override;
     meta::Router& router() override { return *router_; }
     [[nodiscard]] bool is_full() const override { return shards_->is_full(); }
+    runtime::Task<Result<std::string>> serve(RemoteMethod what, std::string payload) override;
     runtime::Task<void> reconcile_once() override;
     runtime::Task<void> stop() override;
 
     // Waits up to a few seconds for room; kUnavailable then. Any loop.
     runtime::Task<Result<void>> grow(Lease* lease, std::uint64_t bytes);
+    // Who holds a blob; zero: this node. kCorrupt when its row does not say it.
+    [[nodiscard]] Result<base::NodeId> holder_of(const proto::Blob& blob) const;
+    // A whole slice from its holder, which is not this node. Any loop. kNotFound: it says that it
+    // has none; kUnavailable; kCorrupt, kIo.
+    runtime::Task<Result<base::Buffer>> read_away(SliceRead read);
     shards::Store* shards() { return shards_; }
     Counters& counters() { return counters_; }
 
@@ -78,17 +94,24 @@ class ServiceImpl final : public Service {
                         std::uint64_t sealed_ms) const;
     // get.cc
     LoopState* loop_of(const runtime::Executor& executor);
+    // remote.cc
+    runtime::Task<Result<std::string>> serve_slice(std::string payload);
+    Result<std::string> serve_keep(std::string_view payload);
+    runtime::Task<void> keep_loop();  // control loop
+    runtime::Task<bool> keep_at(base::NodeId holder);
     // collect.cc: everything below runs on the control loop.
     runtime::Task<void> reconcile_loop();
     runtime::Task<bool> pause(std::uint64_t ms);  // false when stopping
     runtime::Task<void> round(bool scan_orphans);
     runtime::Task<void> collect_garbage();
+    [[nodiscard]] bool is_read(const base::BlobId& blob) const;
     runtime::Task<Result<std::optional<base::BlobId>>> collect_page(
         std::optional<base::BlobId> after);
     runtime::Task<Result<void>> drop_blobs(std::vector<base::BlobId> blobs);
     runtime::Task<void> collect_orphans();
     runtime::Task<Result<std::optional<shards::ShardId>>> orphan_page(
         std::optional<shards::ShardId> after);
+    bool note_unnamed(const shards::ShardId& shard, std::uint64_t now_ms);
     runtime::Task<void> compact();
 
     runtime::World* control_;
@@ -97,7 +120,10 @@ class ServiceImpl final : public Service {
     const Options options_;
     Counters counters_;
     std::shared_ptr<MemoryBudget> budget_;
+    std::shared_ptr<MemoryBudget> served_budget_;
     std::shared_ptr<PinTable> pins_;
+    std::shared_ptr<AwayTable> away_;
+    std::shared_ptr<KeptTable> kept_;
     // Blob ids are a hash of a random seed and a counter: unique without a generator that several
     // loops would have to share.
     std::array<std::byte, 32> seed_{};
@@ -111,6 +137,13 @@ class ServiceImpl final : public Service {
     std::optional<base::BlobId> garbage_cursor_;
     std::uint64_t seen_blobs_ = 0;
     std::uint64_t seen_bytes_ = 0;
+    // Shards that no row named when they were last listed.
+    struct Unnamed {
+        std::uint64_t since_ms = 0;  // cluster time when that was first seen
+        std::uint64_t scan = 0;      // the last one that saw it
+    };
+    std::map<shards::ShardId, Unnamed> unnamed_;
+    std::uint64_t scan_ = 0;
 };
 
 }  // namespace hamster::objects

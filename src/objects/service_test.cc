@@ -249,6 +249,43 @@ Task<void> orphans_go(SimNode* node) {
 }
 TEST(Service, OrphansAreCollectedAfterTheirGrace) { on_node(7, quiet(), orphans_go); }
 
+// While a body is on its way between its node and its commit, the node's clock is put right.
+Task<void> put_a_clock_right(SimNode* node, runtime::sim::Machine* machine) {
+    auto before = co_await node->put("before", 1, 1000);
+    EXPECT_TRUE(before.has_value());
+    machine->set_clock_offset_ms(-315'000'000'000);
+    auto body = co_await node->store(2, 1000, 1000U);
+    EXPECT_TRUE(body.has_value());
+    machine->set_clock_offset_ms(0);
+    for (int round = 0; round < 3; ++round) {
+        co_await node->objects->reconcile_once();
+        co_await sleep_ms(node, kGraceMs / 4);
+    }
+    std::vector<StoredBody> bodies;
+    bodies.push_back(std::move(*body));
+    auto committed = co_await node->commit("key", std::move(bodies));
+    EXPECT_TRUE(committed.has_value());
+    co_await sleep_ms(node, 2 * kGraceMs);
+    co_await node->objects->reconcile_once();
+    auto text = co_await node->get("key", std::nullopt);
+    EXPECT_TRUE(text == pattern_text(2, {0, 1000}));
+}
+TEST(Service, AClockThatIsPutRightMakesNothingAnOrphan) {
+    Simulator sim(9);
+    auto& machine = sim.machine("a");
+    auto node = std::make_unique<SimNode>(&machine.boot(), quiet());
+    struct Whole {
+        static Task<void> run(SimNode* node, runtime::sim::Machine* machine) {
+            const bool opened = co_await node->open();
+            EXPECT_TRUE(opened);
+            co_await put_a_clock_right(node, machine);
+            co_await node->close();
+        }
+    };
+    EXPECT_TRUE(sim.run_on(machine, Whole::run(node.get(), &machine)));
+    machine.crash([&] { node.reset(); });
+}
+
 Task<void> exhaust_memory(SimNode* node) {
     auto put = co_await node->put("key", 1, 1U << 20U);
     EXPECT_TRUE(put.has_value());

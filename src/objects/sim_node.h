@@ -59,7 +59,8 @@ struct SimNode {
     runtime::World* world;
     Options options;
     base::Metrics metrics;
-    std::unique_ptr<meta::Group> group;
+    std::unique_ptr<meta::Group> own_group;
+    meta::Group* group = nullptr;  // set before open(): that of another node, shared
     std::unique_ptr<meta::Router> router;
     std::unique_ptr<shards::Store> shards;
     std::unique_ptr<Service> objects;
@@ -76,14 +77,17 @@ struct SimNode {
         auto opened_shards = co_await shards::Store::open(world, "shards", store, &metrics);
         if (!opened_shards) co_return false;
         shards = std::move(*opened_shards);
-        proto::ClusterInfo info;
-        info.set_cluster_id(std::string(16, 'c'));
-        meta::GroupOptions meta_options;
-        meta_options.wal_file_bytes = 1U << 20U;
-        auto opened = co_await meta::open_group(world, "meta", meta_options, &info, &metrics);
-        if (!opened) co_return false;
-        group = std::move(*opened);
-        router = std::make_unique<meta::Router>(group.get());
+        if (group == nullptr) {
+            proto::ClusterInfo info;
+            info.set_cluster_id(std::string(16, 'c'));
+            meta::GroupOptions meta_options;
+            meta_options.wal_file_bytes = 1U << 20U;
+            auto opened = co_await meta::open_group(world, "meta", meta_options, &info, &metrics);
+            if (!opened) co_return false;
+            own_group = std::move(*opened);
+            group = own_group.get();
+        }
+        router = std::make_unique<meta::Router>(group);
         objects = make_service(world, router.get(), shards.get(), options, &metrics);
         bucket.raw[0] = std::byte{7};
         proto::Command command;
@@ -97,7 +101,7 @@ struct SimNode {
     Task<void> close() {
         co_await objects->stop();
         co_await shards->stop();
-        co_await group->stop();
+        if (own_group) co_await own_group->stop();
     }
 
     Task<Result<StoredBody>> store(std::uint64_t seed, std::uint64_t size,

@@ -542,6 +542,8 @@ void Scenario::check_space() {
     run_checker(checker->abort_uploads());
     if (plan_.delete_all) run_checker(checker->delete_all());
     if (report_.failed()) return;
+    // Orphans age from when they are first seen.
+    if (!settle_reconciler() || report_.failed()) return;
     // Cluster time never goes back: a clock that was ahead holds collection up until it is passed.
     stage_.server_offset_ms =
         most_offset_ms_ + static_cast<std::int64_t>(meta::kOrphanGraceMs) + 3'600'000;

@@ -1,0 +1,28 @@
+// How the objects service of one node reaches that of another. What is sent: exchange.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "runtime/task.h"
+
+namespace hamster::objects {
+
+// The numbers are sent; one is never reused.
+enum class RemoteMethod : std::uint16_t {
+    kReadSlice = 1,  // bulk: an answer is as long as a slice
+    kKeep = 2,
+};
+
+class Remote {
+  public:
+    virtual ~Remote() = default;
+    // What Service::serve() of `holder` answers, its errors included. Any loop; resumes on the
+    // caller's. Must end in bounded time: kUnavailable or kTimeout when the holder is out of reach.
+    virtual runtime::Task<Result<std::string>> call(base::NodeId holder, RemoteMethod what,
+                                                    std::string payload) = 0;
+};
+
+}  // namespace hamster::objects
