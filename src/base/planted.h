@@ -39,6 +39,7 @@ enum class Bug {
     kRaftTwoMemberships,  // a membership change begins while another is under way
     kRaftKeepConflict,    // entries that contradict the leader's stay in the log
     kRaftVoteForShorter,  // a vote for a log that lacks what this one has
+    kRaftVoteUnrepaired,  // a vote while entries may be missing that this node acknowledged
 };
 
 struct PlantedBug {

@@ -9,6 +9,13 @@ namespace hamster::raft {
 
 using proto::RaftMessage;
 
+namespace {
+
+// Messages that wait for the vote to be durable. More are lost, as messages may be.
+constexpr std::size_t kMostMessages = 4096;
+
+}  // namespace
+
 proto::Membership to_proto(const Members& members) {
     proto::Membership out;
     for (const NodeId& id : members.voters) out.add_voters(std::string(id.view()));
@@ -74,7 +81,7 @@ void Core::tick() {
 
 void Core::campaign_if_alone() {
     const auto& voters = members().voters;
-    if (role_ == Role::kFollower && voters.size() == 1 && voters.contains(options_.self)) {
+    if (role_ == Role::kFollower && voters.size() == 1 && may_campaign()) {
         campaign(true, false);
     }
 }
@@ -95,7 +102,8 @@ void Core::receive(const RaftMessage& message) {
             return on_append_reply(*from, message.append_reply());
         case RaftMessage::kTimeoutNow:
             // Only the leader of this term asks for it, and only a voter can follow it.
-            if (role_ == Role::kFollower && *from == leader_ && members().is_voter(options_.self)) {
+            if (role_ == Role::kFollower && *from == leader_ && members().is_voter(options_.self) &&
+                may_campaign()) {
                 campaign(false, true);
             }
             return;
@@ -152,6 +160,10 @@ RaftMessage Core::message_to(const NodeId& to) const {
     return message;
 }
 
+void Core::send(RaftMessage message) {
+    if (messages_.size() < kMostMessages) messages_.push_back(std::move(message));
+}
+
 void Core::set_vote(Term term, const NodeId& voted_for) {
     HAMSTER_ASSERT(term >= vote_.term, term.value, vote_.term.value);
     if (term == vote_.term && voted_for == vote_.voted_for) return;
@@ -161,7 +173,7 @@ void Core::set_vote(Term term, const NodeId& voted_for) {
         round_seen_ = 0;
         owes_reply_ = false;
     }
-    vote_ = {term, voted_for};
+    vote_ = {term, voted_for, vote_.rejoin};
     vote_is_given_ = false;
 }
 
@@ -232,6 +244,20 @@ Result<Position> Core::propose_membership(const Members& next) {
     follow_members();
     send_to_all();
     return log_.last();
+}
+
+std::optional<LogIndex> Core::take_back(LogIndex durable) {
+    HAMSTER_ASSERT(role_ == Role::kLeader && durable <= log_.last().index, durable.value);
+    durable_ = std::max(durable_, durable);
+    advance_commit();
+    // Entries behind a durable membership of this node alone were sent to nobody.
+    const bool is_alone =
+        members() == Members{{options_.self}, {}} && memberships_.back().first <= durable_;
+    const LogIndex from{std::max(durable_, term_start_).value + 1};
+    if (role_ != Role::kLeader || !is_alone || from > log_.last().index) return std::nullopt;
+    drop_from(from);
+    truncate_from_.reset();  // none of them was written
+    return from;
 }
 
 void Core::compacted(LogIndex index) {

@@ -67,7 +67,8 @@ struct Restored {
     Vote vote;
     TermMap log;
     LogIndex applied;  // at least the log's base: known to be committed
-    // The membership at the log's base, then those of CONFIGURATION entries behind it.
+    // The membership at the log's base, then those of CONFIGURATION entries behind it. The first
+    // one is empty on a node that was not told yet who takes part.
     std::vector<std::pair<LogIndex, Members>> memberships;
 };
 
@@ -119,12 +120,22 @@ class Core {
     void read(std::uint64_t id);
     // Hands leadership over once the voter has caught up; given up after an election's time.
     Result<void> transfer(const NodeId& to);
+    // A leader becomes a follower of its own term; who waits for it is told nothing.
+    void step_down();
+    // False: this node waits to be led, and gives up an election it began. Its votes for others are
+    // not affected. True at the start.
+    void set_may_campaign(bool may);
 
     // What has been done of earlier outputs.
     void vote_persisted(const Vote& vote);
     void persisted(std::uint64_t write);
     void sent(const NodeId& to, Term term, LogIndex last);
     void snapshot_sent(const NodeId& to, LogIndex index, bool installed);
+    // A leader's disk has its log up to `durable` and cannot take the rest. If no other node can
+    // know of that, the entries go as if they had never been proposed, and the first of them is
+    // answered; nullopt: they stand, and are still to be written. The entry that opened the term
+    // stands in any case.
+    std::optional<LogIndex> take_back(LogIndex durable);
     // The log holds nothing up to `index` any more, which was applied.
     void compacted(LogIndex index);
     // The state up to `at` is durable in place of the old one, and the log on the disk is empty
@@ -151,6 +162,12 @@ class Core {
     [[nodiscard]] bool has_pending_membership() const {
         return memberships_.back().first > commit_;
     }
+    // Leads, and an entry of its term is committed: commit() is then no older than anybody's.
+    [[nodiscard]] bool has_committed_here() const {
+        return role_ == Role::kLeader && commit_ >= term_start_;
+    }
+    // False after the log was lost: entries may be missing that were acknowledged (Vote::rejoin).
+    [[nodiscard]] bool has_caught_up() const;
     // How far the followers are; empty unless leading.
     [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
 
@@ -197,7 +214,7 @@ class Core {
     void answer_read(const NodeId& to, std::uint64_t id, bool confirmed, LogIndex index);
 
     proto::RaftMessage message_to(const NodeId& to) const;
-    void send(proto::RaftMessage message) { messages_.push_back(std::move(message)); }
+    void send(proto::RaftMessage message);
     void append_own(proto::Entry::Kind kind, std::string payload);
     struct PendingWrite {
         std::uint64_t id = 0;
@@ -225,6 +242,7 @@ class Core {
     int elapsed_ = 0;  // ticks since the leader was heard, or the election began
     int timeout_ = 0;  // ticks, drawn anew each time
     std::set<NodeId> granted_;
+    bool is_kept_from_leading_ = false;
 
     LogIndex received_;  // equal to this term's leader's log up to here
     std::uint64_t round_seen_ = 0;

@@ -25,9 +25,29 @@ void Core::become_follower(Term term, const NodeId& leader) {
 // Learners wait to be told. So does who was removed, but only once that is committed: the others
 // may lack an entry that the membership without it needs (4.2.2).
 bool Core::may_campaign() const {
+    if (is_kept_from_leading_ || !has_caught_up()) return false;
     if (members().is_voter(options_.self)) return true;
     if (!has_pending_membership() || memberships_.size() < 2) return false;
     return memberships_[memberships_.size() - 2].second.is_voter(options_.self);
+}
+
+// A leader of this term or a later one has all entries that this node ever acknowledged, for it was
+// elected without this node; and with the entry that opened its term come all before it.
+bool Core::has_caught_up() const {
+    if (vote_.rejoin.value == 0 || base::planted(base::Bug::kRaftVoteUnrepaired)) return true;
+    const auto term = log_.term_at(durable_);
+    return term && *term >= vote_.rejoin;
+}
+
+void Core::step_down() {
+    if (role_ == Role::kLeader) become_follower(vote_.term, NodeId{});
+}
+
+void Core::set_may_campaign(bool may) {
+    is_kept_from_leading_ = !may;
+    if (!may && (role_ == Role::kPreCandidate || role_ == Role::kCandidate)) {
+        become_follower(vote_.term, NodeId{});
+    }
 }
 
 // `pre`: asks whether an election could be won, without disturbing anybody's term.
@@ -101,17 +121,18 @@ void Core::on_request_vote(const NodeId& from, const RaftMessage& message) {
     const bool is_current = base::planted(base::Bug::kRaftVoteForShorter) ||
                             theirs.term > ours.term ||
                             (theirs.term == ours.term && theirs.index >= ours.index);
+    const bool may_grant = is_current && has_caught_up();
     RaftMessage reply = message_to(from);
     auto& body = *reply.mutable_vote_reply();
     body.set_pre(request.pre());
     if (request.pre()) {
         // Its term is above ours, or it would not get here.
-        const bool grant = is_current && Term{message.term()} > vote_.term;
+        const bool grant = may_grant && Term{message.term()} > vote_.term;
         body.set_granted(grant);
         if (grant) reply.set_term(message.term());
     } else {
         const bool is_free = vote_.voted_for.is_zero() || vote_.voted_for == from;
-        body.set_granted(is_current && is_free);
+        body.set_granted(may_grant && is_free);
         if (body.granted()) {
             role_ = Role::kFollower;  // a pre-candidate gives up
             set_vote(vote_.term, from);

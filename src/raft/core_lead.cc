@@ -12,6 +12,7 @@ using proto::RaftMessage;
 using State = Progress::State;
 
 void Core::tick_leader() {
+    for (auto& [id, peer] : progress_) ++peer.ticks_since_heard;
     if (++quorum_elapsed_ >= options_.election_ticks) {
         quorum_elapsed_ = 0;
         check_quorum();
@@ -115,6 +116,7 @@ void Core::on_append_reply(const NodeId& from, const RaftMessage::AppendReply& r
     if (role_ != Role::kLeader || found == progress_.end()) return;
     Progress& peer = found->second;
     peer.is_active = true;
+    peer.ticks_since_heard = 0;
     peer.round = std::max(peer.round, std::min(reply.round(), round_));
     if (reply.accepted()) {
         on_accepted(from, peer, reply);
@@ -200,6 +202,8 @@ void Core::snapshot_sent(const NodeId& to, LogIndex index, bool installed) {
     if (peer.state != State::kSnapshot) return;
     peer.is_loading = false;
     peer.probe_from(LogIndex{(installed ? std::max(peer.match, index) : peer.match).value + 1});
+    // After a failure the follower's next sign of life begins the next attempt.
+    peer.waits_for_reply = !installed;
     send_entries(to, peer);
 }
 

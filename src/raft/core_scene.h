@@ -53,6 +53,7 @@ class Node {
     std::vector<Entry> cache;  // the log as the core has it
     std::vector<Applied> applied;
     std::vector<Write> writes;
+    bool is_full = false;  // its disk took no more when it last tried
 
     [[nodiscard]] bool is_up() const { return core != nullptr; }
     [[nodiscard]] LogIndex applied_index() const { return LogIndex{applied.size()}; }
@@ -72,6 +73,7 @@ class Node {
         }
         cache = log;
         applied = state;
+        is_full = false;
         core = std::make_unique<Core>(Options{self, seed, 10, 2, 4}, std::move(restored));
     }
     // Some of the writes that were under way happened, in order.
@@ -141,6 +143,8 @@ class Scene {
     std::size_t snapshots_installed = 0;
     std::size_t membership_changes = 0;  // begun
     std::size_t transfers = 0;           // begun
+    std::size_t taken_back = 0;          // proposals, for want of space
+    std::size_t damages = 0;
 
     void start(std::uint8_t n) {
         node(n).start(node_id(n), seed_ * 1000 + n + 100 * ++starts_);
@@ -150,6 +154,24 @@ class Scene {
         Node& it = node(n);
         it.crash(below(it.writes.size() + 1));
         std::erase_if(reads_, [n](const auto& read) { return read.first.first == n; });
+    }
+
+    // Its log does not verify any more: what is not in the state is gone (Vote::rejoin).
+    void damage(std::uint8_t n) {
+        crash(n);
+        Node& it = node(n);
+        it.log.clear();
+        const Term next{it.vote.term.value + 1};
+        it.vote = {next, NodeId{}, next};
+        damaged_.insert(n);
+        ++damages;
+    }
+    // How many of those damaged do not help the others yet.
+    std::size_t damaged() {
+        std::erase_if(damaged_, [this](std::uint8_t n) {
+            return node(n).is_up() && core(n).has_caught_up();
+        });
+        return damaged_.size();
     }
 
     // Who leads in the highest term, if anybody.
@@ -195,6 +217,18 @@ class Scene {
         it.perform(write);
         if (write.vote) it.core->vote_persisted(*write.vote);
         if (write.id != 0) it.core->persisted(write.id);
+        if (std::exchange(it.is_full, false)) it.core->set_may_campaign(true);
+        settle(n);
+    }
+    // The disk has room for a part of the next write only.
+    void run_out_of_space(std::uint8_t n) {
+        Node& it = node(n);
+        if (it.writes.empty()) return;
+        if (it.core->role() != Role::kLeader || !take_back(it)) {
+            it.core->step_down();
+            it.core->set_may_campaign(false);
+            it.is_full = true;
+        }
         settle(n);
     }
     void hand_over(const RaftMessage& message) {
@@ -352,6 +386,24 @@ class Scene {
         snapshots_.push_back(
             {n, number_of(std::string(to.view())), it.base, it.base_members, it.state});
     }
+    bool take_back(Node& it) {
+        std::vector<Entry>& next = it.writes.front().append;
+        const auto part = static_cast<std::ptrdiff_t>(below(next.size() + 1));
+        it.log.insert(it.log.end(), next.begin(), next.begin() + part);
+        next.erase(next.begin(), next.begin() + part);
+        const LogIndex durable = it.log.empty() ? it.base.index : LogIndex{it.log.back().index()};
+        const auto from = it.core->take_back(durable);
+        if (!from) return false;
+        for (const Entry& entry : it.cache) {
+            if (entry.index() < from->value) continue;
+            require(entry.kind() == Entry::COMMAND, "more than a command was taken back");
+            taken_back_.insert(entry.payload());
+            ++taken_back;
+        }
+        it.cut(it.cache, *from);
+        for (Node::Write& write : it.writes) it.cut(write.append, *from);
+        return true;
+    }
     void require(bool holds, const std::string& what) {
         if (!holds && broken.empty()) broken = what + "\n" + describe();
     }
@@ -361,6 +413,7 @@ class Scene {
             const auto entry = std::ranges::find(it.cache, index, &Entry::index);
             if (entry == it.cache.end()) return require(false, "a committed entry is gone");
             const Applied done{entry->term(), entry->payload()};
+            require(!taken_back_.contains(done.payload), "what was taken back came true");
             const auto [known, is_first] = committed_.emplace(index, done);
             require(known->second == done,
                     "two entries were committed at " + std::to_string(index));
@@ -412,6 +465,8 @@ class Scene {
     std::vector<Snapshot> snapshots_;
     std::set<std::pair<std::uint8_t, std::uint8_t>> cut_links_;
     std::map<std::uint64_t, Applied> committed_;
+    std::set<std::string> taken_back_;  // payloads
+    std::set<std::uint8_t> damaged_;
     std::map<std::uint64_t, std::uint8_t> leaders_;  // by term
     std::uint64_t acknowledged_ = 0;
     std::uint64_t next_read_ = 0;

@@ -48,6 +48,8 @@ struct Weights {
     std::uint64_t transfer = 0;
     std::uint64_t cut = 0;
     std::uint64_t mend = 0;
+    std::uint64_t full = 0;
+    std::uint64_t damage = 0;
 };
 
 Weights draw_weights(Scene& scene) {
@@ -65,6 +67,9 @@ Weights draw_weights(Scene& scene) {
     out.transfer = scene.below(4);
     out.cut = scene.below(10);
     out.mend = 1 + scene.below(5);
+    out.full = scene.chance(50) ? 0 : scene.below(15);
+    // Whoever is left must be able to go on, and that can be said for a fixed membership only.
+    out.damage = out.members != 0 ? 0 : scene.below(4);
     return out;
 }
 
@@ -105,6 +110,13 @@ void step(Scene& scene, const Weights& weights) {
         if (scene.chance(40)) scene.isolate(n);
     } else if (is(weights.mend)) {
         scene.cut_links().clear();
+    } else if (is(weights.full)) {
+        scene.run_out_of_space(n);
+    } else if (is(weights.damage)) {
+        const std::size_t voters = node.base_members.voters.size();
+        if (node.base_members.is_voter(node_id(n)) && scene.damaged() < (voters - 1) / 2) {
+            scene.damage(n);
+        }
     } else if (!scene.network().empty()) {
         scene.deliver(scene.below(scene.network().size()));
     }
@@ -141,6 +153,8 @@ struct Reached {
     std::size_t snapshots = 0;
     std::size_t memberships = 0;
     std::size_t transfers = 0;
+    std::size_t taken_back = 0;
+    std::size_t damages = 0;
 };
 
 void note(Scene& scene, std::uint8_t leader, Reached& reached) {
@@ -150,6 +164,8 @@ void note(Scene& scene, std::uint8_t leader, Reached& reached) {
     reached.snapshots += scene.snapshots_installed;
     reached.memberships += scene.membership_changes;
     reached.transfers += scene.transfers;
+    reached.taken_back += scene.taken_back;
+    reached.damages += scene.damages;
 }
 
 // Faults, then none; empty when every promise was kept.
@@ -196,6 +212,8 @@ TEST_P(CoreTest, KeepsItsPromisesUnderFaults) {
     EXPECT_GT(reached.snapshots, 10U);
     EXPECT_GT(reached.memberships, 50U);
     EXPECT_GT(reached.transfers, 50U);
+    EXPECT_GT(reached.taken_back, 10U);
+    EXPECT_GT(reached.damages, 10U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CoreTest, ::testing::Range<std::uint64_t>(0, campaign_hundreds()));
@@ -353,13 +371,12 @@ class CorePlantedDeathTest : public ::testing::TestWithParam<base::Bug> {};
 
 TEST_P(CorePlantedDeathTest, IsFound) { EXPECT_EXIT(hunt(GetParam()), is_found, ""); }
 
-INSTANTIATE_TEST_SUITE_P(Bugs, CorePlantedDeathTest,
-                         ::testing::Values(base::Bug::kRaftVoteLost, base::Bug::kRaftAckBeforeSync,
-                                           base::Bug::kRaftCountUnsynced,
-                                           base::Bug::kRaftStaleReads,
-                                           base::Bug::kRaftTwoMemberships,
-                                           base::Bug::kRaftKeepConflict,
-                                           base::Bug::kRaftVoteForShorter));
+INSTANTIATE_TEST_SUITE_P(
+    Bugs, CorePlantedDeathTest,
+    ::testing::Values(base::Bug::kRaftVoteLost, base::Bug::kRaftAckBeforeSync,
+                      base::Bug::kRaftCountUnsynced, base::Bug::kRaftStaleReads,
+                      base::Bug::kRaftTwoMemberships, base::Bug::kRaftKeepConflict,
+                      base::Bug::kRaftVoteForShorter, base::Bug::kRaftVoteUnrepaired));
 
 }  // namespace
 }  // namespace raft

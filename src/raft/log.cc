@@ -128,7 +128,7 @@ runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
 runtime::Task<Result<Term>> Log::begin_term(base::NodeId self) {
     HAMSTER_ASSERT(in_flight_ == 0, in_flight_);
     HAMSTER_ASSERT(!self.is_zero());
-    const Vote next{{vote_.term.value + 1}, self};
+    const Vote next{{vote_.term.value + 1}, self, vote_.rejoin};
     auto stored = co_await store_vote(&world_->disk, vote_path_, next);
     CO_TRY(stored);
     vote_ = next;

@@ -21,6 +21,7 @@ struct Progress {
     bool waits_for_reply = false;          // kProbe: sent, not answered
     bool lags = false;                     // kReplicate: a heartbeat's reply lacked what was sent
     bool is_active = true;                 // heard since the last quorum check
+    std::uint64_t ticks_since_heard = 0;   // or since this node began to lead it
     std::uint64_t round = 0;               // the latest one it confirmed
     std::deque<base::LogIndex> in_flight;  // last entries of appends under way
 

@@ -9,21 +9,26 @@
 namespace hamster::raft {
 namespace {
 
-// magic | version | term | voted_for | XXH3-64 of all before it; integers big endian
+// magic | version | term | voted_for | [version 2: rejoin] | XXH3-64 of all before it; integers big
+// endian
 constexpr std::string_view kMagic = "HAMVOTE\n";
 constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersionWithRejoin = 2;
 constexpr std::size_t kVoteBytes = 8 + 4 + 8 + 16 + 8;
+constexpr std::size_t kRejoinBytes = 8;
 constexpr std::size_t kMaxFileBytes = 4096;
 
 }  // namespace
 
 std::string encode_vote(const Vote& vote) {
     std::string out(kMagic);
-    base::put_be32(out, kVersion);
+    const bool has_rejoin = vote.rejoin.value != 0;
+    base::put_be32(out, has_rejoin ? kVersionWithRejoin : kVersion);
     base::put_be64(out, vote.term.value);
     out += vote.voted_for.view();
+    if (has_rejoin) base::put_be64(out, vote.rejoin.value);
     base::put_be64(out, base::xxh3_64(base::as_bytes(out)));
-    HAMSTER_ASSERT(out.size() == kVoteBytes, out.size());
+    HAMSTER_ASSERT(out.size() == kVoteBytes + (has_rejoin ? kRejoinBytes : 0), out.size());
     return out;
 }
 
@@ -34,15 +39,18 @@ Result<Vote> decode_vote(std::string_view content) {
         return fail(Code::kCorrupt, "the vote file does not verify");
     }
     const std::uint32_t version = base::get_be32(content.data() + 8);
-    if (version != kVersion) {
+    const bool has_rejoin = version == kVersionWithRejoin;
+    if (version != kVersion && !has_rejoin) {
         return fail(Code::kUnsupported, fmt::format("vote format {} is not known here", version));
     }
-    if (content.size() != kVoteBytes) {
+    if (content.size() != kVoteBytes + (has_rejoin ? kRejoinBytes : 0)) {
         return fail(Code::kCorrupt, "the vote file has the wrong length");
     }
     const auto voted_for = base::NodeId::from_bytes(content.substr(20, 16));
     HAMSTER_ASSERT(voted_for.has_value());
-    return Vote{base::Term{base::get_be64(content.data() + 12)}, *voted_for};
+    Vote out{base::Term{base::get_be64(content.data() + 12)}, *voted_for, {}};
+    if (has_rejoin) out.rejoin = base::Term{base::get_be64(content.data() + 36)};
+    return out;
 }
 
 runtime::Task<Result<std::optional<Vote>>> load_vote(runtime::Disk* disk, std::string path) {
@@ -53,7 +61,9 @@ runtime::Task<Result<std::optional<Vote>>> load_vote(runtime::Disk* disk, std::s
     CO_TRY_ASSIGN(const std::string bytes, content);
     auto vote = decode_vote(bytes);
     if (!vote) {
-        co_return fail(std::move(vote).error(), path);
+        Error error = std::move(vote).error();
+        if (error.code == Code::kCorrupt) error.context += fmt::format("; {}", kLostVoteAdvice);
+        co_return fail(std::move(error), path);
     }
     co_return *vote;
 }

@@ -15,11 +15,19 @@ namespace hamster::raft {
 struct Vote {
     base::Term term;         // 0: none began yet
     base::NodeId voted_for;  // zero: nobody
+    // Not zero: the log was lost once. Until it ends with an entry of at least this term, entries
+    // may be missing that this node acknowledged: it neither votes nor campaigns.
+    base::Term rejoin{};
     bool operator==(const Vote&) const = default;
 };
 
 std::string encode_vote(const Vote& vote);
 Result<Vote> decode_vote(std::string_view content);  // kCorrupt, kUnsupported
+
+// What to do about a vote that is lost, for the operator.
+inline constexpr std::string_view kLostVoteAdvice =
+    "do not restore it from a copy: remove this node from the cluster and let it join again under "
+    "a new identity";
 
 // nullopt when the file does not exist.
 runtime::Task<Result<std::optional<Vote>>> load_vote(runtime::Disk* disk, std::string path);
