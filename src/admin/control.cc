@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 #include <utility>
 
+#include "admin/cluster_api.h"
 #include "base/encoding.h"
 
 namespace hamster::admin {
@@ -31,6 +32,8 @@ int status_of(Code code) {
             return 404;
         case Code::kAlreadyExists:
         case Code::kPrecondition:
+        case Code::kConflict:
+        case Code::kDenied:
             return 409;
         case Code::kNoSpace:
             return 507;
@@ -91,13 +94,17 @@ std::string to_json(const std::string& name, const KeyPair& pair) {
                                         {"secret_access_key", pair.secret_access_key}});
 }
 
-// The one string a change takes.
-Result<std::string> string_field(const std::string& body, std::string_view field) {
+Result<json::object> object_in(const std::string& body) {
     boost::system::error_code error;
     const json::value parsed = json::parse(body, error);
-    const json::object* object = error ? nullptr : parsed.if_object();
-    const json::value* value =
-        object == nullptr ? nullptr : object->if_contains({field.data(), field.size()});
+    if (error || !parsed.is_object()) return fail(Code::kInvalid, "send a JSON object");
+    return parsed.get_object();
+}
+
+// The one string a change takes.
+Result<std::string> string_field(const std::string& body, std::string_view field) {
+    TRY_ASSIGN(const json::object object, object_in(body));
+    const json::value* value = object.if_contains({field.data(), field.size()});
     if (value == nullptr || !value->is_string()) {
         return fail(Code::kInvalid, "send a JSON object with \"" + std::string(field) + "\"");
     }
@@ -114,7 +121,8 @@ constexpr std::string_view kReads[] = {"/v1/status", "/v1/users"};
 
 Task<HttpAnswer> Control::handle(HttpRequest request) {
     const bool is_read = std::ranges::find(kReads, request.path) != std::end(kReads);
-    const bool is_change = std::ranges::find(kChanges, request.path) != std::end(kChanges);
+    const bool is_change = std::ranges::find(kChanges, request.path) != std::end(kChanges) ||
+                           is_cluster_change(request.path);
     if (!is_read && !is_change) {
         co_return error_answer({Code::kNotFound, "this node does not know " + request.path});
     }
@@ -132,7 +140,15 @@ Task<Result<std::string>> Control::perform(HttpRequest request) {
     if (request.path == "/v1/status") {
         auto report = co_await subject_->report();
         CO_TRY_ASSIGN(const Report r, report);
-        co_return json::serialize(to_json(r));
+        json::object answer = to_json(r);
+        answer["cluster"] = co_await cluster_status(&subject_->cluster());
+        co_return json::serialize(answer);
+    }
+    if (is_cluster_change(request.path)) {
+        CO_TRY_ASSIGN(json::object body, object_in(request.body));
+        auto changed =
+            co_await change_cluster(&subject_->cluster(), request.path, std::move(body));
+        co_return changed;
     }
     if (request.path == "/v1/users") {
         auto users = co_await subject_->identities().users();

@@ -7,6 +7,7 @@
 #include "admin/identities.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "cluster/cluster.h"
 #include "runtime/world.h"
 
 namespace hamster::admin {
@@ -46,6 +47,7 @@ class Subject {
     // Can the node still make a change durable? kNoSpace counts as healthy. Cheap when asked often.
     virtual runtime::Task<Result<void>> probe() = 0;
     virtual Identities& identities() = 0;
+    virtual cluster::Cluster& cluster() = 0;  // not while starting
     virtual base::Metrics& metrics() = 0;
 };
 

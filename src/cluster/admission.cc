@@ -130,6 +130,8 @@ Task<Result<proto::JoinReply>> Admission::admit(proto::JoinRequest request) {
     reply.set_ca_certificate(issuer.ca().certificate().der());
     reply.set_cluster_secret(std::string(base::as_text(secret_.bytes())));
     reply.mutable_acquaintances()->set_stamp_ms(group_->stamp_now());
+    CO_TRY_ASSIGN(const auto trust, after.trust());
+    if (trust) reply.mutable_acquaintances()->set_founder(trust->founder());
     for (const proto::Node& member : nodes) *reply.mutable_acquaintances()->add_nodes() = member;
     LOG_INFO("cluster", "admitted node {} ({}) at {}", request.node().name(), node->hex(),
              request.node().address());

@@ -22,9 +22,6 @@ constexpr Micros kLeadEvery = std::chrono::milliseconds(250);
 constexpr Micros kTellEvery = std::chrono::seconds(5);
 constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may be noticed
 constexpr Micros kHealthWithin = std::chrono::seconds(2);
-constexpr Micros kLeaderWithin = std::chrono::seconds(8);
-constexpr Micros kRemoveWithin = std::chrono::seconds(30);
-constexpr Micros kTransferWithin = std::chrono::seconds(5);
 // A follower this close to the end of the log may vote: it has the rest within a moment.
 constexpr std::uint64_t kCloseEntries = 1000;
 

@@ -37,6 +37,8 @@ class Replica : public Group {
 
     // What is applied here: may lag behind what others know.
     [[nodiscard]] virtual View here() = 0;
+    // Cluster time of the latest entry that is applied here, ms since 1970; 0: none is.
+    [[nodiscard]] virtual std::uint64_t last_stamp() const = 0;
     // `changed` is called after members, tokens or the trust of the metadata changed, or who votes
     // or leads; it must not wait. One watcher.
     virtual void watch(std::function<void()> changed) = 0;

@@ -41,6 +41,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     runtime::Task<Result<std::string>> serve(base::NodeId from, Ask what,
                                              std::string payload) override;
     View here() override { return View(snapshot()); }
+    [[nodiscard]] std::uint64_t last_stamp() const override { return last_stamp_ms_.load(); }
     void watch(std::function<void()> changed) override { changed_ = std::move(changed); }
     [[nodiscard]] const raft::Driver& driver() const override { return *driver_; }
     runtime::Task<Result<void>> change_members(raft::Members next) override;

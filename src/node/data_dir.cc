@@ -10,6 +10,7 @@
 
 #include "base/encoding.h"
 #include "base/hash.h"
+#include "cluster/trust.h"
 
 namespace hamster::node {
 
@@ -45,7 +46,9 @@ std::optional<std::string_view> line_value(std::string_view text, std::string_vi
 }
 
 bool is_ours(std::string_view name) {
-    constexpr std::array kOurs{kFoundingFile, kSecretFile, kLockFile, kMetaDir, kShardsDir};
+    constexpr std::array kOurs{kFoundingFile, kSecretFile, kLockFile, kMetaDir, kShardsDir,
+                               cluster::kNodeKeyFile, cluster::kNodeCertificateFile,
+                               cluster::kCaFile, cluster::kAcquaintancesFile};
     return std::ranges::find(kOurs, name) != kOurs.end() || name.ends_with(".tmp");
 }
 
@@ -78,8 +81,8 @@ bool holds(const std::vector<std::string>& names, std::string_view name) {
 Error not_a_node(const std::vector<std::string>& names) {
     if (holds(names, kFoundingFile)) {
         return {Code::kNotFound,
-                "the initialisation of this data directory was interrupted: run `hamster init` "
-                "with the same -data-dir again, it goes on where it stopped"};
+                "the initialisation of this data directory was interrupted: run `hamster init` (or "
+                "join) with the same -data-dir again, it goes on where it stopped"};
     }
     const bool is_empty = std::ranges::all_of(names, is_nothing);
     if (is_empty) {
@@ -97,9 +100,10 @@ Error not_a_node(const std::vector<std::string>& names) {
 }  // namespace
 
 std::string format_identity(const Identity& identity) {
-    const std::string text = fmt::format("{}\nformat: {}\ncluster: {}\nnode: {}\ncreated: {}\n",
-                                         kTitle, kFormat, identity.cluster.hex(),
-                                         identity.node.hex(), base::iso8601(identity.created_ms));
+    const std::string text =
+        fmt::format("{}\nformat: {}\ncluster: {}\nnode: {}\ncreated: {}\n{}", kTitle, kFormat,
+                    identity.cluster.hex(), identity.node.hex(),
+                    base::iso8601(identity.created_ms), identity.is_newcomer ? "joined: yes\n" : "");
     return text + fmt::format("checksum: {}\n", checksum_of(text));
 }
 
@@ -124,7 +128,7 @@ Result<Identity> parse_identity(std::string_view text) {
     const auto node = base::NodeId::from_hex(line_value(covered, "node").value_or(""));
     const auto created = base::parse_iso8601(line_value(covered, "created").value_or(""));
     if (!cluster || !node || !created) return std::unexpected(damaged("a line is missing"));
-    return Identity{*cluster, *node, *created};
+    return Identity{*cluster, *node, *created, line_value(covered, "joined") == "yes"};
 }
 
 Task<Result<Identity>> claim_data_dir(runtime::Disk* disk) {
@@ -149,8 +153,10 @@ Task<Result<Identity>> claim_data_dir(runtime::Disk* disk) {
     co_return identity;
 }
 
-Task<Result<Identity>> begin_init(runtime::World* world) {
-    runtime::Disk* disk = &world->disk;
+namespace {
+
+// Takes the lock of a directory that is empty or half-made; answers what is in it.
+Task<Result<std::vector<std::string>>> claim_empty(runtime::Disk* disk) {
     auto listed = co_await names_in(disk);
     CO_TRY_ASSIGN(const std::vector<std::string> names, listed);
     if (holds(names, kFormatFile)) {
@@ -169,17 +175,47 @@ Task<Result<Identity>> begin_init(runtime::World* world) {
     auto made = co_await disk->make_dir("");
     CO_TRY(made);
     CO_TRY(take_lock(disk));
+    co_return names;
+}
+
+// The identity that an interrupted start chose, or `fresh`, noted.
+Task<Result<Identity>> begin(runtime::Disk* disk, Identity fresh) {
+    auto claimed = co_await claim_empty(disk);
+    CO_TRY_ASSIGN(const std::vector<std::string> names, claimed);
     if (holds(names, kFoundingFile)) {
         auto text = co_await runtime::read_file(disk, std::string(kFoundingFile), kMaxFormatBytes);
         CO_TRY_ASSIGN(const std::string content, text);
         co_return parse_identity(content);
     }
-    const Identity identity{world->random.id<base::ClusterId>(), world->random.id<base::NodeId>(),
-                            world->clock.unix_ms()};
     auto written =
-        co_await runtime::write_file(disk, std::string(kFoundingFile), format_identity(identity));
+        co_await runtime::write_file(disk, std::string(kFoundingFile), format_identity(fresh));
     CO_TRY(written);
-    co_return identity;
+    co_return fresh;
+}
+
+}  // namespace
+
+Task<Result<Identity>> begin_init(runtime::World* world) {
+    const Identity fresh{world->random.id<base::ClusterId>(), world->random.id<base::NodeId>(),
+                         world->clock.unix_ms()};
+    auto begun = co_await begin(&world->disk, fresh);
+    if (begun && begun->is_newcomer) {
+        co_return fail(Code::kAlreadyExists,
+                       "in this data directory joining a cluster was interrupted: go on with "
+                       "`hamster join`, or choose an empty one");
+    }
+    co_return begun;
+}
+
+Task<Result<Identity>> begin_join(runtime::World* world, base::ClusterId cluster) {
+    const Identity fresh{cluster, world->random.id<base::NodeId>(), world->clock.unix_ms(), true};
+    auto begun = co_await begin(&world->disk, fresh);
+    if (begun && (!begun->is_newcomer || begun->cluster != cluster)) {
+        co_return fail(Code::kAlreadyExists,
+                       "in this data directory founding or joining another cluster was "
+                       "interrupted: choose an empty one");
+    }
+    co_return begun;
 }
 
 Task<Result<void>> finish_init(runtime::Disk* disk) {

@@ -3,6 +3,7 @@
 //   hamster.format   identity and format version, human readable, checksummed; written last by
 //                    init, so a directory with it is complete. docs/formats/data-directory.md
 //   cluster.secret   0600; seals the secrets in the metadata
+//   node.key  node.crt  ca.crt  cluster.acquaintances   cluster/trust.h
 //   lock             held by the process that uses the directory
 //   meta/  shards/   the stores
 //   admin.sock       the control socket of the running node
@@ -33,6 +34,7 @@ struct Identity {
     base::ClusterId cluster;
     base::NodeId node;
     std::uint64_t created_ms = 0;
+    bool is_newcomer = false;  // joined a cluster; otherwise founded it
     bool operator==(const Identity&) const = default;
 };
 
@@ -46,6 +48,8 @@ runtime::Task<Result<Identity>> claim_data_dir(runtime::Disk* disk);
 // Takes the lock and answers the identity to found the node with: a new one, or that of an init
 // that was interrupted. Refuses a directory that holds anything but hamster's own half-made files.
 runtime::Task<Result<Identity>> begin_init(runtime::World* world);
+// The same for a node that joins `cluster`.
+runtime::Task<Result<Identity>> begin_join(runtime::World* world, base::ClusterId cluster);
 // The stores are founded: the directory is complete.
 runtime::Task<Result<void>> finish_init(runtime::Disk* disk);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "crypto/cluster_secret.h"
 #include "node/front.h"
+#include "node/self.h"
 
 namespace hamster::node {
 
@@ -19,7 +20,6 @@ using runtime::Task;
 
 namespace {
 
-constexpr Micros kConnectProbe = std::chrono::seconds(1);
 constexpr Micros kProbeEvery = std::chrono::seconds(5);
 constexpr std::size_t kMaxBucketsInReport = 100'000;
 
@@ -40,6 +40,8 @@ class NodeImpl final : public Node, public admin::Subject {
     Result<void> reload_tls() override;
     [[nodiscard]] const Identity& identity() const override { return identity_; }
     objects::Service& objects() override { return *objects_; }
+    cluster::Cluster& cluster() override { return *cluster_; }
+    meta::Replica& metadata() override { return *group_; }
 
     // admin::Subject
     [[nodiscard]] State state() const override { return state_; }
@@ -49,8 +51,11 @@ class NodeImpl final : public Node, public admin::Subject {
     base::Metrics& metrics() override { return metrics_; }
 
   private:
+    Task<Result<void>> open_metadata();
+    Task<Result<void>> make_sure_it_has_credentials();
     Task<Result<void>> open_stores();
-    Task<Result<void>> check_free(std::string address);
+    Task<Result<void>> open_cluster();
+    [[nodiscard]] proto::Health health();
     Task<Result<void>> open_admin();
     void open_control();
     Task<Result<void>> open_fronts();
@@ -67,7 +72,9 @@ class NodeImpl final : public Node, public admin::Subject {
     State state_ = State::kStarting;
     runtime::Time probed_at_{INT64_MIN / 2};
     Result<void> probed_;
-    std::unique_ptr<meta::Group> group_;
+    crypto::Key256 secret_;
+    std::unique_ptr<cluster::Cluster> cluster_;
+    std::unique_ptr<meta::Replica> group_;
     std::unique_ptr<meta::Router> router_;
     std::unique_ptr<shards::Store> shards_;
     std::unique_ptr<admin::Identities> identities_;
@@ -83,11 +90,14 @@ class NodeImpl final : public Node, public admin::Subject {
 Task<Result<void>> NodeImpl::start() {
     auto claimed = co_await claim_data_dir(&control_->disk);
     CO_TRY_ASSIGN(identity_, claimed);
-    if (options_.name.empty()) options_.name = identity_.node.hex().substr(0, 8);
     auto admin = co_await open_admin();
     CO_TRY(admin);
+    auto metadata = co_await open_metadata();
+    CO_TRY(metadata);
     auto stores = co_await open_stores();
     CO_TRY(stores);
+    auto clustered = co_await open_cluster();
+    CO_TRY(clustered);
     open_control();
     auto fronts = co_await open_fronts();
     CO_TRY(fronts);
@@ -95,20 +105,11 @@ Task<Result<void>> NodeImpl::start() {
     co_return Result<void>{};
 }
 
-// Our loops share one port between them, so the kernel would share it with another process of this
-// user as well, without a word. Whoever listens there already answers a connection.
-Task<Result<void>> NodeImpl::check_free(std::string address) {
-    const runtime::Time deadline = control_->clock.now() + kConnectProbe;
-    auto connected = co_await control_->network.connect(address, deadline);
-    if (connected) co_return fail(Code::kConflict, "somebody listens on " + address + " already");
-    co_return Result<void>{};
-}
-
 Task<Result<void>> NodeImpl::open_admin() {
     endpoints_ = std::make_unique<admin::Endpoints>(this);
     if (options_.admin_address.empty()) co_return Result<void>{};
     constexpr std::string_view kWhere = "the admin address (-admin) cannot be used";
-    auto free = co_await check_free(options_.admin_address);
+    auto free = co_await check_free(control_, options_.admin_address);
     if (!free) co_return fail(std::move(free).error(), kWhere);
     auto listener = control_->network.listen(options_.admin_address, nullptr);
     if (!listener) co_return fail(std::move(listener).error(), kWhere);
@@ -131,32 +132,91 @@ void NodeImpl::open_control() {
     control_server_->start(std::move(*listener));
 }
 
-Task<Result<void>> NodeImpl::open_stores() {
+// A node that was founded before there were clusters becomes the first member of one.
+Task<Result<void>> NodeImpl::make_sure_it_has_credentials() {
+    auto loaded = co_await cluster::load_credentials(&control_->disk);
+    if (loaded || loaded.error().code != Code::kNotFound || identity_.is_newcomer) {
+        if (!loaded) co_return std::unexpected(std::move(loaded).error());
+        co_return Result<void>{};
+    }
+    CO_TRY_ASSIGN(proto::Node self, describe_self(control_, options_, identity_.node, nullptr));
+    auto group = co_await meta::open_group(control_, std::string(kMetaDir), options_.meta, nullptr,
+                                           &metrics_);
+    CO_TRY_ASSIGN(const std::unique_ptr<meta::Replica> alone, group);
+    auto founded = co_await cluster::found_trust(control_, keys_, alone.get(), secret_,
+                                                 identity_.cluster, std::move(self));
+    co_await alone->stop();
+    co_return founded;
+}
+
+Task<Result<void>> NodeImpl::open_metadata() {
     if (options_.fit_to_disk) {
         CO_TRY_ASSIGN(const runtime::DiskSpace space, control_->disk.space());
         fit_to_disk(&options_, space.total_bytes);
     }
-    auto loaded = co_await crypto::load_cluster_secret(&control_->disk, std::string(kSecretFile));
-    CO_TRY_ASSIGN(const crypto::Key256 secret, loaded);
+    auto secret = co_await crypto::load_cluster_secret(&control_->disk, std::string(kSecretFile));
+    CO_TRY_ASSIGN(secret_, secret);
     options_.meta.cluster = identity_.cluster;
+    options_.meta.self = identity_.node;
+    options_.meta.is_newcomer = identity_.is_newcomer;
+    auto known = co_await make_sure_it_has_credentials();
+    CO_TRY(known);
+    auto loaded = co_await cluster::load_credentials(&control_->disk);
+    CO_TRY(loaded);
+    auto acquaintances = co_await cluster::load_acquaintances(&control_->disk);
+    CO_TRY(acquaintances);
+    cluster_ = std::make_unique<cluster::Cluster>(control_, keys_, identity_.node,
+                                                  std::move(*loaded), std::move(*acquaintances));
+    options_.meta.wire = cluster_->wire();
     auto group = co_await meta::open_group(control_, std::string(kMetaDir), options_.meta, nullptr,
                                            &metrics_);
     CO_TRY_ASSIGN(group_, group);
-    auto viewed = co_await group_->view();
-    CO_TRY_ASSIGN(const meta::View view, viewed);
-    CO_TRY_ASSIGN(const proto::ClusterInfo cluster, view.cluster());
-    if (cluster.cluster_id() != identity_.cluster.view()) {
-        co_return fail(Code::kInvalid, "the metadata names no cluster: restore the data directory");
-    }
+    CO_TRY(cluster_->attach(group_.get()));
+    co_return Result<void>{};
+}
+
+Task<Result<void>> NodeImpl::open_stores() {
     options_.shards.must_exist = true;
     auto shards =
         co_await shards::Store::open(control_, std::string(kShardsDir), options_.shards, &metrics_);
     CO_TRY_ASSIGN(shards_, shards);
     router_ = std::make_unique<meta::Router>(group_.get());
-    identities_ = std::make_unique<admin::Identities>(router_.get(), keys_, secret);
+    identities_ = std::make_unique<admin::Identities>(router_.get(), keys_, secret_);
+    options_.objects.self = identity_.node;
+    options_.objects.founder = cluster_->founder();
+    options_.objects.remote = cluster_->remote();
     objects_ =
         objects::make_service(control_, router_.get(), shards_.get(), options_.objects, &metrics_);
+    cluster_->attach(objects_.get());
     co_return Result<void>{};
+}
+
+Task<Result<void>> NodeImpl::open_cluster() {
+    CO_TRY_ASSIGN(proto::Node self,
+                  describe_self(control_, options_, identity_.node, cluster_->self()));
+    options_.name = self.name();
+    constexpr std::string_view kWhere = "the cluster address (-listen) cannot be used";
+    auto free = co_await check_free(control_, self.address());
+    if (!free) co_return fail(std::move(free).error(), kWhere);
+    auto opened = cluster_->open(std::move(self), secret_, [this] { return health(); });
+    if (!opened) co_return fail(std::move(opened).error(), kWhere);
+    co_return Result<void>{};
+}
+
+proto::Health NodeImpl::health() {
+    proto::Health health;
+    health.set_version(std::string(version()));
+    health.set_applied(group_->driver().applied().value);
+    health.set_full(objects_->is_full());
+    if (const auto& failure = group_->driver().failure()) health.set_trouble(failure->context);
+    if (const auto space = control_->disk.space()) {
+        health.set_disk_free_bytes(space->free_bytes);
+        health.set_disk_total_bytes(space->total_bytes);
+    }
+    const auto up = control_->clock.now() - started_;
+    health.set_uptime_s(static_cast<std::uint64_t>(up.count()) / 1'000'000);
+    health.set_corrupt_slices(shards_->stats().corrupt_slices);
+    return health;
 }
 
 Task<Result<void>> NodeImpl::open_fronts() {
@@ -166,8 +226,9 @@ Task<Result<void>> NodeImpl::open_fronts() {
         tls_ = std::move(*tls);
     }
     HAMSTER_ASSERT(!io_.empty());
+    if (options_.s3_address.empty()) co_return Result<void>{};
     constexpr std::string_view kWhere = "the S3 address (-s3) cannot be used";
-    auto free = co_await check_free(options_.s3_address);
+    auto free = co_await check_free(control_, options_.s3_address);
     if (!free) co_return fail(std::move(free).error(), kWhere);
     for (runtime::World* world : io_) {
         auto front = std::make_unique<Front>(world, objects_.get(), &options_.s3, &metrics_,
@@ -189,6 +250,7 @@ Task<void> NodeImpl::stop() {
     auto drained = co_await runtime::when_all(std::move(drains));
     (void)drained;
     if (control_server_) co_await control_server_->stop();
+    if (cluster_) co_await cluster_->stop();
     if (objects_) co_await objects_->stop();
     if (shards_) co_await shards_->stop();
     if (group_) co_await group_->stop();
@@ -202,8 +264,7 @@ Result<void> NodeImpl::reload_tls() {
 }
 
 Task<Result<void>> NodeImpl::count_objects(admin::Report* report) {
-    auto viewed = co_await group_->view();
-    CO_TRY_ASSIGN(const meta::View view, viewed);
+    const meta::View view = group_->here();  // also while nobody leads
     CO_TRY_ASSIGN(const auto buckets, view.buckets(std::nullopt, "", "", kMaxBucketsInReport));
     report->buckets = buckets.size();
     for (const proto::Bucket& bucket : buckets) {

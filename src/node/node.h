@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@
 #include "base/metrics.h"
 #include "base/result.h"
 #include "crypto/random.h"
-#include "meta/group.h"
+#include "cluster/cluster.h"
+#include "meta/replica.h"
 #include "node/data_dir.h"
 #include "objects/service.h"
 #include "runtime/world.h"
@@ -22,8 +24,13 @@
 namespace hamster::node {
 
 struct Options {
-    std::string name;  // shown in status; empty: the start of the node id
-    std::string s3_address = "127.0.0.1:9000";
+    // What the node says about itself. Where it is empty or nullopt, what was said before stands.
+    std::string name;                 // unique in the cluster; at first: the start of the node id
+    std::string listen;               // ip:port of the cluster port; at first: kDefaultListen
+    std::optional<std::string> zone;  // "": none
+    std::uint64_t capacity_bytes = 0;  // at first: the size of the disk
+    std::string host;                 // the machine
+    std::string s3_address = "127.0.0.1:9000";  // empty: no S3 here
     std::string admin_address;    // empty: no admin endpoint
     std::string control_address;  // unix:/path; empty: no control API
     std::string tls_cert;         // both or none
@@ -37,6 +44,8 @@ struct Options {
     runtime::Micros drain = std::chrono::seconds(30);  // for requests under way at stop()
 };
 
+inline constexpr std::string_view kDefaultListen = "127.0.0.1:7946";
+
 // Segment, log and reserve sizes that suit a disk of `total` bytes. Pure.
 void fit_to_disk(Options* options, std::uint64_t total_bytes);
 
@@ -47,6 +56,12 @@ std::string_view version();
 // repeated after an interruption. `keys` is the operating system's, or the simulator's.
 runtime::Task<Result<Identity>> init_data_dir(runtime::World* control, crypto::KeySource* keys,
                                               Options options);
+
+// Makes a data directory a node of the cluster that minted `token`. May be repeated after an
+// interruption with the same token, or with another one of the same cluster. The token is used up
+// only when this succeeds.
+runtime::Task<Result<Identity>> join_data_dir(runtime::World* control, crypto::KeySource* keys,
+                                              Options options, std::string token);
 
 class Node {
   public:
@@ -65,6 +80,8 @@ class Node {
     [[nodiscard]] virtual const Identity& identity() const = 0;
     virtual admin::Identities& identities() = 0;
     virtual objects::Service& objects() = 0;
+    virtual cluster::Cluster& cluster() = 0;
+    virtual meta::Replica& metadata() = 0;
     virtual base::Metrics& metrics() = 0;
 };
 

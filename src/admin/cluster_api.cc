@@ -1,0 +1,156 @@
+#include "admin/cluster_api.h"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <utility>
+
+#include "base/encoding.h"
+
+namespace hamster::admin {
+
+using cluster::NodeId;
+using proto::ClusterStatus;
+using runtime::Task;
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::string_view kChanges[] = {"/v1/cluster/token", "/v1/cluster/can-stop",
+                                         "/v1/cluster/transfer", "/v1/cluster/remove"};
+
+std::string_view role_text(const ClusterStatus::Member& member, bool leads) {
+    if (leads) return "leader";
+    switch (member.role()) {
+        case ClusterStatus::Member::VOTER:
+            return "voter";
+        case ClusterStatus::Member::LEARNER:
+            return "learner";
+        default:
+            return "joining";
+    }
+}
+
+std::string_view state_text(const ClusterStatus::Member& member) {
+    if (!member.is_reachable()) return "down";
+    if (member.node().leaving()) return "draining";
+    const proto::Health& health = member.health();
+    const bool is_degraded =
+        health.full() || !health.trouble().empty() || health.corrupt_slices() > 0;
+    return is_degraded ? "degraded" : "up";
+}
+
+json::object to_json(const ClusterStatus::Member& member, const std::string& leader) {
+    const proto::Node& node = member.node();
+    const proto::Health& health = member.health();
+    const bool leads = node.node_id() == leader;
+    return {{"node", node.name()},
+            {"node_id", base::hex_encode(base::as_bytes(node.node_id()))},
+            {"role", role_text(member, leads)},
+            {"leader", leads},
+            {"state", state_text(member)},
+            {"silent_ms", member.silent_ms()},
+            {"lag", member.lag()},
+            {"address", node.address()},
+            {"s3", node.s3_address()},
+            {"host", node.host()},
+            {"zone", node.zone()},
+            {"capacity_bytes", node.capacity_bytes()},
+            {"disk_free_bytes", health.disk_free_bytes()},
+            {"version", node.version()},
+            {"full", health.full()},
+            {"trouble", health.trouble()},
+            {"corrupt_slices", health.corrupt_slices()},
+            {"blobs", member.blobs()},
+            {"uptime_seconds", health.uptime_s()}};
+}
+
+Result<std::string> text_field(const json::object& body, std::string_view name) {
+    const json::value* value = body.if_contains({name.data(), name.size()});
+    if (value == nullptr || !value->is_string()) {
+        return fail(Code::kInvalid, fmt::format("send a JSON object with \"{}\"", name));
+    }
+    return std::string(value->get_string().data(), value->get_string().size());
+}
+
+Result<NodeId> node_field(const cluster::Cluster& cluster, const json::object& body) {
+    TRY_ASSIGN(const std::string text, text_field(body, "node"));
+    if (const proto::Node* node = cluster.roster().find_by_name(text)) {
+        return *NodeId::from_bytes(node->node_id());
+    }
+    const auto id = NodeId::from_hex(text);
+    if (id && cluster.roster().find(*id) != nullptr) return *id;
+    if (id && cluster.roster().is_removed(*id)) {
+        return fail(Code::kNotFound, "node " + text + " was removed before");
+    }
+    std::string names;
+    for (const auto& [known, node] : cluster.roster().nodes()) names += " " + node.name();
+    return fail(Code::kNotFound, fmt::format("no member is called {}; there are:{}", text, names));
+}
+
+Task<Result<std::string>> mint_token(cluster::Cluster* cluster, json::object body) {
+    const json::value* ttl = body.if_contains("ttl_ms");
+    boost::system::error_code error;
+    const auto ttl_ms = ttl == nullptr ? cluster::kDefaultTokenLifeMs
+                                       : ttl->to_number<std::uint64_t>(error);
+    if (error) co_return fail(Code::kInvalid, "\"ttl_ms\" is not a number");
+    auto minted = co_await cluster->admission().mint(ttl_ms, cluster->address());
+    CO_TRY(minted);
+    co_return json::serialize(
+        json::object{{"token", minted->text}, {"expires", base::iso8601(minted->expires_ms)}});
+}
+
+}  // namespace
+
+bool is_cluster_change(std::string_view path) {
+    return std::ranges::find(kChanges, path) != std::end(kChanges);
+}
+
+Task<json::object> cluster_status(cluster::Cluster* cluster) {
+    auto asked = co_await cluster->keeper().status();
+    if (!asked) co_return json::object{{"error", asked.error().context}};
+    const ClusterStatus& status = *asked;
+    json::array members;
+    for (const auto& member : status.members()) {
+        members.push_back(to_json(member, status.leader()));
+    }
+    json::array notes;
+    for (const std::string& note : status.notes()) notes.emplace_back(note);
+    const auto leader = NodeId::from_bytes(status.leader()).value_or(NodeId{});
+    co_return json::object{{"leader", cluster->roster().name_of(leader)},
+                           {"term", status.term()},
+                           {"commit", status.commit()},
+                           {"changing", status.is_changing()},
+                           {"members", std::move(members)},
+                           {"notes", std::move(notes)}};
+}
+
+Task<Result<std::string>> change_cluster(cluster::Cluster* cluster, std::string path,
+                                         json::object body) {
+    if (path == "/v1/cluster/token") {
+        auto minted = co_await mint_token(cluster, std::move(body));
+        co_return minted;
+    }
+    CO_TRY_ASSIGN(const std::string named, text_field(body, "node"));
+    NodeId node;
+    if (!named.empty() || path != "/v1/cluster/transfer") {
+        CO_TRY_ASSIGN(node, node_field(*cluster, body));
+    }
+    if (path == "/v1/cluster/can-stop") {
+        auto judged = co_await cluster->keeper().can_stop(node);
+        CO_TRY(judged);
+        co_return json::serialize(
+            json::object{{"can_stop", judged->yes()}, {"reason", judged->reason()}});
+    }
+    if (path == "/v1/cluster/transfer") {
+        auto moved = co_await cluster->keeper().transfer(node);
+        CO_TRY(moved);
+        co_return json::serialize(json::object{{"leader", cluster->roster().name_of(*moved)}});
+    }
+    const std::string name = cluster->roster().name_of(node);
+    auto removed = co_await cluster->keeper().remove(node);
+    CO_TRY(removed);
+    co_return json::serialize(json::object{{"removed", name}, {"node_id", node.hex()}});
+}
+
+}  // namespace hamster::admin
