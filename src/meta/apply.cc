@@ -54,11 +54,17 @@ Answered dispatch(Txn& txn, const Command& command) {
         case Command::kFoundCluster:
             return apply_found_cluster(txn, command.found_cluster());
         case Command::kFoundTrust:
+            return apply_found_trust(txn, command.found_trust());
         case Command::kPutToken:
+            return apply_put_token(txn, command.put_token());
         case Command::kAdmitNode:
+            return apply_admit_node(txn, command.admit_node());
         case Command::kUpdateNode:
+            return apply_update_node(txn, command.update_node());
         case Command::kSetLeaving:
+            return apply_set_leaving(txn, command.set_leaving());
         case Command::kRemoveNode:
+            return apply_remove_node(txn, command.remove_node());
         case Command::BODY_NOT_SET:
             break;
     }

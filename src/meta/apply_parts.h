@@ -67,4 +67,20 @@ Answered apply_put_credential(Txn& txn, const proto::PutCredential& command);
 Answered apply_delete_credential(Txn& txn, const proto::DeleteCredential& command);
 Answered apply_found_cluster(Txn& txn, const proto::FoundCluster& command);
 
+// apply_cluster.cc
+Answered apply_found_trust(Txn& txn, const proto::FoundTrust& command);
+Answered apply_put_token(Txn& txn, const proto::PutToken& command);
+Answered apply_admit_node(Txn& txn, const proto::AdmitNode& command);
+
+// apply_cluster_nodes.cc
+Answered apply_update_node(Txn& txn, const proto::UpdateNode& command);
+Answered apply_set_leaving(Txn& txn, const proto::SetLeaving& command);
+Answered apply_remove_node(Txn& txn, const proto::RemoveNode& command);
+// Makes `node` a member; it has been judged by judge_newcomer().
+void put_new_node(Txn& txn, proto::Node node);
+// What keeps a node from becoming a member: malformed, spent, taken, too many.
+Result<std::optional<proto::Answer>> judge_newcomer(const Txn& txn, const proto::Node& node);
+// Takes over what a member says about itself: name, host, zone, capacity, addresses, version.
+Answered update_member(Txn& txn, proto::Node member, const proto::Node& said);
+
 }  // namespace hamster::meta

@@ -27,7 +27,65 @@ void count(Counts& counts, const proto::Part& part) {
     if (!part.blob_id().empty()) ++counts[part.blob_id()];
 }
 
+// What each node is counted for is what it holds; without a founder nobody is.
+void check_held(const kv::Store& store) {
+    proto::Trust trust;
+    const auto trust_row = store.get(system_row("trust"));
+    HAMSTER_ASSERT(trust_row.has_value());
+    if (*trust_row) HAMSTER_ASSERT(trust.ParseFromString(**trust_row));
+    Counts wanted;
+    Counts kept;
+    const auto add = [&](const proto::Blob& blob) {
+        if (*trust_row) ++wanted[blob.holder().empty() ? trust.founder() : blob.holder()];
+    };
+    const auto snapshot = store.snapshot();
+    const auto it = snapshot->iterate();
+    for (it->seek(""); it->valid(); it->next()) {
+        const auto table = static_cast<Table>(it->key().front());
+        const std::string value(it->value());
+        if (table == Table::kBlob) {
+            proto::Blob blob;
+            HAMSTER_ASSERT(blob.ParseFromString(value));
+            add(blob);
+        } else if (table == Table::kGarbage) {
+            proto::Garbage garbage;
+            HAMSTER_ASSERT(garbage.ParseFromString(value));
+            add(garbage.blob());
+        } else if (table == Table::kBlobsHeld) {
+            proto::BlobsHeld held;
+            HAMSTER_ASSERT(held.ParseFromString(value));
+            kept[std::string(it->key().substr(1))] = static_cast<std::uint32_t>(held.blobs());
+        }
+    }
+    HAMSTER_ASSERT(wanted == kept);
+}
+
+// Each member has one name, and each name is a member's; nobody is a member and removed.
+void check_nodes(const kv::Store& store) {
+    std::map<std::string, std::string> names;
+    std::map<std::string, std::string> named;
+    const auto snapshot = store.snapshot();
+    const auto it = snapshot->iterate();
+    for (it->seek(""); it->valid(); it->next()) {
+        const auto table = static_cast<Table>(it->key().front());
+        const std::string id(it->key().substr(1));
+        if (table == Table::kNode) {
+            proto::Node node;
+            HAMSTER_ASSERT(node.ParseFromString(std::string(it->value())));
+            HAMSTER_ASSERT(node.node_id() == id);
+            names[node.name()] = id;
+            const auto removed = store.get(removed_node_row(*NodeId::from_bytes(id)));
+            HAMSTER_ASSERT(removed.has_value() && !removed->has_value());
+        } else if (table == Table::kNodeByName) {
+            named[id] = std::string(it->value());
+        }
+    }
+    HAMSTER_ASSERT(names == named);
+}
+
 void check(const kv::Store& store) {
+    check_held(store);
+    check_nodes(store);
     Counts wanted;
     Counts kept;
     const auto snapshot = store.snapshot();

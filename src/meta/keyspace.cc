@@ -173,6 +173,11 @@ std::string requests_since(std::uint64_t minted_ms) {
     base::put_be64(time, minted_ms << 16);
     return row(Table::kRequest, std::string_view(time).substr(0, kUuidTimeBits / 8));
 }
+std::string node_row(const NodeId& node) { return row(Table::kNode, node.view()); }
+std::string node_name_row(std::string_view name) { return row(Table::kNodeByName, name); }
+std::string removed_node_row(const NodeId& node) { return row(Table::kRemovedNode, node.view()); }
+std::string blobs_held_row(const NodeId& node) { return row(Table::kBlobsHeld, node.view()); }
+std::string token_row(const TokenId& token) { return row(Table::kToken, token.view()); }
 std::string system_row(std::string_view name) { return row(Table::kSystem, name); }
 std::string table_prefix(Table table) { return std::string(1, static_cast<char>(table)); }
 

@@ -8,14 +8,17 @@
 #include <string_view>
 
 #include "base/ids.h"
+#include "crypto/join_token.h"
 
 namespace hamster::meta {
 
 using base::BlobId;
 using base::BucketId;
+using base::NodeId;
 using base::UploadId;
 using base::UserId;
 using base::VersionId;
+using crypto::TokenId;
 
 // First byte of every row.
 enum class Table : unsigned char {
@@ -36,8 +39,14 @@ enum class Table : unsigned char {
     kUserByName = 'w',      // name -> user id
     kCredential = 'k',      // access key id -> Credential
     kRequest = 'r',         // request id -> Answer; a request id starts with its time
+    kNode = 'N',            // node id -> Node; the members
+    kNodeByName = 'm',      // name -> node id
+    kRemovedNode = 'R',     // node id -> RemovedNode; never a member again
+    kBlobsHeld = 'h',       // node id -> BlobsHeld; it exists exactly while it is not 0
+    kToken = 'j',           // token id -> JoinToken
     kSystem = 's',          // "applied" -> Applied, "cluster" -> ClusterInfo,
-                            // "finished" -> the kFinishedByTime row to go on from
+                            // "finished" -> the kFinishedByTime row to go on from,
+                            // "trust" -> Trust, "membership" -> Membership
 };
 
 // Order-preserving escape: 0x00 -> 0x00 0xFF, end -> 0x00 0x01, so that a key ends before any
@@ -84,6 +93,11 @@ std::string credential_row(std::string_view access_key_id);
 std::string request_row(const base::RequestId& request);
 // Below every request row minted at `minted_ms` or later.
 std::string requests_since(std::uint64_t minted_ms);
+std::string node_row(const NodeId& node);
+std::string node_name_row(std::string_view name);
+std::string removed_node_row(const NodeId& node);
+std::string blobs_held_row(const NodeId& node);
+std::string token_row(const TokenId& token);
 std::string system_row(std::string_view name);
 std::string table_prefix(Table table);
 // The smallest row after every row that starts with `prefix`; empty when there is none.

@@ -117,6 +117,14 @@ TEST(Keyspace, GoldenRows) {
     EXPECT_EQ(hex(request_row(request)), "72" + id);
     EXPECT_EQ(hex(requests_since(0x0102030405)), "72000102030405");
     EXPECT_EQ(hex(system_row("applied")), "736170706c696564");
+    const auto node = *NodeId::from_hex(id);
+    EXPECT_EQ(hex(node_row(node)), "4e" + id);
+    EXPECT_EQ(hex(node_name_row("n1")), "6d6e31");
+    EXPECT_EQ(hex(removed_node_row(node)), "52" + id);
+    EXPECT_EQ(hex(blobs_held_row(node)), "68" + id);
+    EXPECT_EQ(hex(token_row(*TokenId::from_hex(id))), "6a" + id);
+    EXPECT_EQ(hex(system_row("trust")), "737472757374");
+    EXPECT_EQ(hex(system_row("membership")), "736d656d62657273686970");
 }
 
 }  // namespace

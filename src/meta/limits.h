@@ -32,5 +32,16 @@ inline constexpr std::size_t kMaxPartsPerBucketDelete = 100'000;
 inline constexpr std::uint64_t kCommitWindowMs = 60ULL * 60 * 1000;
 // Shards without metadata are orphans when older than this; leaves room for the window above.
 inline constexpr std::uint64_t kOrphanGraceMs = 2 * kCommitWindowMs;
+// Members of one cluster: what they say about themselves is read and sent as a whole.
+inline constexpr std::size_t kMaxNodes = 1000;
+// Join tokens kept; beyond it the expired ones are forgotten, then the used ones.
+inline constexpr std::size_t kMaxTokens = 1000;
+inline constexpr std::size_t kMaxLabelBytes = 63;       // a node's name, a zone: a DNS label's
+inline constexpr std::size_t kMaxHostBytes = 255;       // what a machine calls itself: DNS
+inline constexpr std::size_t kMaxAddressBytes = 255;    // host:port
+inline constexpr std::size_t kMaxVersionBytes = 64;     // of a node's binary
+inline constexpr std::size_t kMaxSealedKeyBytes = 256;  // the CA's key, 32 bytes, and its seal
+// Blob rows read at a time when FoundTrust counts those of a store that is older than the count.
+inline constexpr std::size_t kHeldScanRows = 1000;
 
 }  // namespace hamster::meta

@@ -260,6 +260,12 @@ class Generator {
                 return drop(model);
         }
     }
+    // Bodies of a command go to a member; none: to nobody by name.
+    Command placed(Command command) {
+        if (!command.has_put_object() && !command.has_put_part()) return command;
+        const std::uint64_t member = dice.below(3);
+        return member == 0 ? command : on_node(std::move(command), member);
+    }
     Dice dice;
 
   private:
@@ -320,6 +326,32 @@ class Generator {
     Listed last_;
 };
 
+// Nobody is counted for before there is a founder; from then on each node for what it holds.
+void check_held(Replica& replica) {
+    const auto trust = *replica.view().trust();
+    std::map<std::string, std::uint64_t> held;
+    const auto add = [&](const proto::Blob& blob) {
+        if (trust) ++held[blob.holder().empty() ? trust->founder() : blob.holder()];
+    };
+    for (const auto& [row, value] : rows_of(replica.store(), Table::kBlob)) {
+        proto::Blob blob;
+        ASSERT_TRUE(blob.ParseFromString(value));
+        add(blob);
+    }
+    for (const auto& [row, value] : rows_of(replica.store(), Table::kGarbage)) {
+        proto::Garbage garbage;
+        ASSERT_TRUE(garbage.ParseFromString(value));
+        add(garbage.blob());
+    }
+    std::map<std::string, std::uint64_t> counted;
+    for (const auto& [row, value] : rows_of(replica.store(), Table::kBlobsHeld)) {
+        proto::BlobsHeld count;
+        ASSERT_TRUE(count.ParseFromString(value));
+        counted[row.substr(1)] = count.blobs();
+    }
+    ASSERT_EQ(counted, held);
+}
+
 // Counts everything again from the rows that are the truth.
 void check(Replica& replica, const Model& model) {
     std::map<std::string, std::uint32_t> references;
@@ -348,6 +380,7 @@ void check(Replica& replica, const Model& model) {
         garbage.insert(row.substr(3));
     }
     ASSERT_EQ(garbage, model.gone);
+    ASSERT_NO_FATAL_FAILURE(check_held(replica));
     const View view = replica.view();
     ASSERT_EQ(rows_of(replica.store(), Table::kBucketCounters).size(), model.buckets.size());
     for (const auto& [id, bucket] : model.buckets) {
@@ -390,7 +423,13 @@ TEST_P(ModelTest, TheStoreMeansWhatTheModelSays) {
     std::map<int, int> outcomes;
     std::vector<Command> done;
     for (int step = 0; step < 250; ++step) {
-        const Command command = generator.next(model);
+        if (step == 80) {  // a store that grows into a cluster
+            for (const Command& command : {found_trust(), put_token(2), admit_node(2, node(2))}) {
+                ASSERT_EQ(replica.status(command), Answer::OK);
+            }
+        }
+        Command command = generator.next(model);
+        if (step > 80) command = generator.placed(std::move(command));
         const Answer::Status expected = model.apply(command);
         const Answer::Status status = replica.status(command);
         ASSERT_EQ(status, expected) << "step " << step << ": " << command.ShortDebugString();

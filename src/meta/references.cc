@@ -17,13 +17,62 @@ using Refusal = std::optional<Answer>;
 
 struct Wanted {
     proto::Blob blob;
+    std::optional<NodeId> new_on;  // who holds one more blob now
     std::uint32_t references = 0;
 };
 using WantedBlobs = std::map<BlobId, Wanted>;
 
+// The node with the only shard of `blob`. nullopt: the founder of a cluster that has none yet.
+Result<std::optional<NodeId>> holder_of(const Txn& txn, const proto::Blob& blob) {
+    std::string bytes = blob.holder();
+    if (bytes.empty()) {
+        const std::string row = system_row("trust");
+        TRY_ASSIGN(const auto trust, txn.load<proto::Trust>(row));
+        if (!trust) return std::nullopt;
+        bytes = trust->founder();
+    }
+    const auto id = NodeId::from_bytes(bytes);
+    if (!id) return fail(Code::kCorrupt, "a stored blob has a malformed holder");
+    return *id;
+}
+
+Result<void> add_held(Txn& txn, const NodeId& node, std::uint64_t blobs) {
+    const std::string row = blobs_held_row(node);
+    TRY_ASSIGN(auto held, txn.load<proto::BlobsHeld>(row));
+    if (!held) held.emplace();
+    held->set_blobs(held->blobs() + blobs);
+    txn.put(row, *held);
+    return {};
+}
+
+// A blob is gone for good.
+Result<void> drop_held(Txn& txn, const proto::Blob& blob) {
+    TRY_ASSIGN(const auto holder, holder_of(txn, blob));
+    if (!holder) return {};
+    const std::string row = blobs_held_row(*holder);
+    TRY_ASSIGN(auto held, txn.load<proto::BlobsHeld>(row));
+    if (!held || held->blobs() == 0) return Txn::corrupt_row(row);
+    held->set_blobs(held->blobs() - 1);
+    if (held->blobs() == 0) {
+        txn.erase(row);
+    } else {
+        txn.put(row, *held);
+    }
+    return {};
+}
+
+// Nothing new comes to a node that is to become empty, or is not there.
+Result<Refusal> judge_holder(const Txn& txn, const NodeId& holder) {
+    TRY_ASSIGN(const auto node, txn.load<proto::Node>(node_row(holder)));
+    if (node && !node->leaving()) return std::nullopt;
+    return refuse(Answer::NODE_LEAVING, "node " + holder.hex() + " takes no new objects");
+}
+
 Result<Refusal> admit_new(const Txn& txn, const proto::NewBlob& candidate, WantedBlobs& wanted) {
     const auto id = BlobId::from_bytes(candidate.blob_id());
-    if (!id || !candidate.has_geometry() || candidate.geometry().k() == 0) {
+    const std::string& on = candidate.geometry().holder();
+    if (!id || !candidate.has_geometry() || candidate.geometry().k() == 0 ||
+        (!on.empty() && !NodeId::from_bytes(on))) {
         return refuse(Answer::INVALID_REQUEST, "malformed new blob");
     }
     // The holders' clocks may run ahead: only the past is judged. Orphans are collected later than
@@ -35,7 +84,12 @@ Result<Refusal> admit_new(const Txn& txn, const proto::NewBlob& candidate, Wante
     TRY_ASSIGN(const bool live, txn.exists(blob_row(*id)));
     TRY_ASSIGN(const bool garbage, txn.exists(garbage_row(*id)));
     if (live || garbage) return refuse(Answer::BLOB_GONE, "blob " + id->hex() + " is not new");
-    Wanted entry{candidate.geometry(), 0};
+    TRY_ASSIGN(const auto holder, holder_of(txn, candidate.geometry()));
+    if (holder) {
+        TRY_ASSIGN(auto refusal, judge_holder(txn, *holder));
+        if (refusal) return refusal;
+    }
+    Wanted entry{candidate.geometry(), holder, 0};
     entry.blob.set_references(0);
     entry.blob.set_created_ms(txn.stamp_ms());
     if (!wanted.emplace(*id, std::move(entry)).second) {
@@ -50,7 +104,7 @@ Result<Refusal> admit_shared(const Txn& txn, const std::string& bytes, WantedBlo
     if (wanted.contains(*id)) return std::nullopt;
     TRY_ASSIGN(auto blob, txn.load<proto::Blob>(blob_row(*id)));
     if (!blob) return refuse(Answer::BLOB_GONE, "blob " + id->hex() + " is no longer there");
-    wanted.emplace(*id, Wanted{std::move(*blob), 0});
+    wanted.emplace(*id, Wanted{std::move(*blob), std::nullopt, 0});
     return std::nullopt;
 }
 
@@ -83,6 +137,8 @@ Result<std::optional<Answer>> take_references(Txn& txn, const Parts& parts,
         }
         entry.blob.set_references(entry.blob.references() + entry.references);
         txn.put(blob_row(id), entry.blob);
+        if (!entry.new_on) continue;
+        TRY(add_held(txn, *entry.new_on, 1));
     }
     return std::nullopt;
 }
@@ -116,10 +172,29 @@ Answered apply_drop_garbage(Txn& txn, const proto::DropGarbage& command) {
         const auto id = BlobId::from_bytes(bytes);
         if (!id) return refuse(Answer::INVALID_REQUEST, "malformed blob id");
         const std::string row = garbage_row(*id);
-        TRY_ASSIGN(const bool there, txn.exists(row));
-        if (there) txn.erase(row);
+        TRY_ASSIGN(const auto garbage, txn.load<proto::Garbage>(row));
+        if (!garbage) continue;
+        TRY(drop_held(txn, garbage->blob()));
+        txn.erase(row);
     }
     return Answer{};
+}
+
+Result<void> count_all_blobs_held(Txn& txn, const NodeId& founder) {
+    std::uint64_t blobs = 0;
+    for (const Table table : {Table::kBlob, Table::kGarbage}) {
+        const std::string end = after_prefix(table_prefix(table));
+        std::string from = table_prefix(table);
+        for (;;) {
+            TRY_ASSIGN(const auto rows, txn.scan(from, end, kHeldScanRows));
+            blobs += rows.size();
+            if (rows.size() < kHeldScanRows) break;
+            from = rows.back().key + '\0';
+        }
+    }
+    // No other holder: apply refuses blobs of nodes that are no members.
+    if (blobs == 0) return {};
+    return add_held(txn, founder, blobs);
 }
 
 }  // namespace hamster::meta

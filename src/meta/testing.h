@@ -152,6 +152,73 @@ inline Command put_user(const std::string& id, const std::string& name) {
     return command;
 }
 
+// A member of the cluster as the tests have it: n1, n2, ... each on a host of its own.
+inline std::string node_id(std::uint64_t number) { return id16('N', number); }
+inline std::string token_id(std::uint64_t number) { return id16('t', number); }
+inline proto::Node node(std::uint64_t number) {
+    proto::Node out;
+    out.set_node_id(node_id(number));
+    out.set_name("n" + std::to_string(number));
+    out.set_host("host" + std::to_string(number));
+    out.set_zone("z");
+    out.set_capacity_bytes(1000 * number);
+    out.set_address("127.0.0.1:" + std::to_string(7000 + number));
+    out.set_version("0.1.0");
+    out.set_public_key(std::string(32, static_cast<char>(number)));
+    return out;
+}
+inline Command found_trust(std::uint64_t founder = 1) {
+    Command command;
+    auto& body = *command.mutable_found_trust();
+    body.mutable_trust()->set_ca_certificate("certificate");
+    body.mutable_trust()->set_sealed_ca_key("sealed");
+    body.mutable_trust()->set_founder(node_id(founder));
+    *body.mutable_founder() = node(founder);
+    return command;
+}
+inline std::string secret_hash(std::uint64_t token) {
+    return std::string(32, static_cast<char>('A' + token % 26));
+}
+inline Command put_token(std::uint64_t number, std::uint64_t expires_ms = kStart + 86'400'000) {
+    Command command;
+    auto& token = *command.mutable_put_token()->mutable_token();
+    token.set_token_id(token_id(number));
+    token.set_secret_hash(secret_hash(number));
+    token.set_expires_ms(expires_ms);
+    return command;
+}
+inline Command admit_node(std::uint64_t token, const proto::Node& newcomer) {
+    Command command;
+    auto& body = *command.mutable_admit_node();
+    body.set_token_id(token_id(token));
+    body.set_secret_hash(secret_hash(token));
+    *body.mutable_node() = newcomer;
+    return command;
+}
+inline Command update_node(const proto::Node& said) {
+    Command command;
+    *command.mutable_update_node()->mutable_node() = said;
+    return command;
+}
+inline Command set_leaving(std::uint64_t number, bool leaving = true) {
+    Command command;
+    command.mutable_set_leaving()->set_node_id(node_id(number));
+    command.mutable_set_leaving()->set_leaving(leaving);
+    return command;
+}
+inline Command remove_node(std::uint64_t number) {
+    Command command;
+    command.mutable_remove_node()->set_node_id(node_id(number));
+    return command;
+}
+// The same body on the node `number`.
+inline Command on_node(Command command, std::uint64_t number) {
+    auto& blobs = command.has_put_part() ? *command.mutable_put_part()->mutable_new_blobs()
+                                         : *command.mutable_put_object()->mutable_new_blobs();
+    for (auto& blob : blobs) blob.mutable_geometry()->set_holder(node_id(number));
+    return command;
+}
+
 // Every row, in order.
 using Rows = std::map<std::string, std::string>;
 inline Rows rows_of(const kv::Store& store) {

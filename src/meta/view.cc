@@ -2,53 +2,11 @@
 
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "meta/view_rows.h"
 
 namespace hamster::meta {
 
 namespace {
-
-std::unexpected<Error> corrupt(std::string_view row) {
-    return fail(
-        Code::kCorrupt,
-        "metadata row " + base::hex_encode(base::as_bytes(row.substr(0, 64))) + " cannot be read");
-}
-
-template <class Message>
-Result<std::optional<Message>> load(const kv::Snapshot& snapshot, const std::string& row) {
-    TRY_ASSIGN(const auto bytes, snapshot.get(row));
-    if (!bytes) return std::nullopt;
-    Message message;
-    if (!message.ParseFromString(*bytes)) return corrupt(row);
-    return message;
-}
-
-// Rows in [from, to), at most `limit`, each given to `take(row, value)`, which may refuse it.
-template <class Take>
-Result<void> each(const kv::Snapshot& snapshot, std::string_view from, std::string_view to,
-                  std::size_t limit, Take take) {
-    const auto it = snapshot.iterate();
-    std::size_t count = 0;
-    for (it->seek(from); count < limit && it->valid() && it->key() < to; it->next()) {
-        TRY(take(it->key(), it->value()));
-        ++count;
-    }
-    return it->status();
-}
-
-template <class Message>
-Result<std::vector<Message>> load_all(const kv::Snapshot& snapshot, std::string_view from,
-                                      std::string_view to, std::size_t limit) {
-    std::vector<Message> out;
-    TRY(each(snapshot, from, to, limit,
-             [&out](std::string_view row, std::string_view value) -> Result<void> {
-                 Message& message = out.emplace_back();
-                 if (!message.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-                     return corrupt(row);
-                 }
-                 return {};
-             }));
-    return out;
-}
 
 // Where to start among rows that begin with `base` and go on with a name: after `after`, not before
 // `prefix`.
@@ -77,7 +35,7 @@ Result<std::vector<proto::Bucket>> View::buckets(std::optional<base::UserId> own
     TRY(each(*snapshot_, from, to, limit,
              [&](std::string_view row, std::string_view) -> Result<void> {
                  TRY_ASSIGN(auto found, bucket(row.substr(base.size())));
-                 if (!found) return corrupt(row);
+                 if (!found) return corrupt_view_row(row);
                  out.push_back(std::move(*found));
                  return {};
              }));
@@ -133,7 +91,7 @@ Result<std::vector<View::GarbageEntry>> View::garbage(std::optional<base::BlobId
                      row.substr(std::min(row.size(), 1 + sizeof(std::uint16_t))));
                  if (!id ||
                      !entry.garbage.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-                     return corrupt(row);
+                     return corrupt_view_row(row);
                  }
                  entry.blob = *id;
                  return {};
@@ -170,7 +128,7 @@ Result<std::optional<proto::User>> View::user_by_name(std::string_view name) con
     TRY_ASSIGN(const auto bytes, snapshot_->get(user_name_row(name)));
     if (!bytes) return std::nullopt;
     const auto id = base::UserId::from_bytes(*bytes);
-    if (!id) return corrupt(user_name_row(name));
+    if (!id) return corrupt_view_row(user_name_row(name));
     return user(*id);
 }
 

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "kv/store.h"
 #include "meta/keyspace.h"
+#include "proto/raft.pb.h"
 #include "proto/records.pb.h"
 
 namespace hamster::meta {
@@ -126,6 +127,26 @@ class View {
     [[nodiscard]] Result<std::optional<proto::User>> user_by_name(std::string_view name) const;
     [[nodiscard]] Result<std::vector<proto::User>> users() const;
     [[nodiscard]] Result<proto::ClusterInfo> cluster() const;
+
+    // The members, in id order; at most kMaxNodes.
+    [[nodiscard]] Result<std::vector<proto::Node>> nodes() const;
+    [[nodiscard]] Result<std::optional<proto::Node>> node(const NodeId& id) const;
+    [[nodiscard]] Result<std::optional<proto::Node>> node_by_name(std::string_view name) const;
+    // Whether the id was a member's once and is not any more.
+    [[nodiscard]] Result<bool> is_removed(const NodeId& id) const;
+    struct RemovedEntry {
+        NodeId id;
+        proto::RemovedNode node;
+    };
+    [[nodiscard]] Result<std::vector<RemovedEntry>> removed_nodes() const;
+    // Blobs whose holder is the node, live and garbage; 0 of any node before the trust is founded.
+    [[nodiscard]] Result<std::uint64_t> blobs_held(const NodeId& id) const;
+    // In id order; at most kMaxTokens, expired and used ones among them.
+    [[nodiscard]] Result<std::vector<proto::JoinToken>> tokens() const;
+    [[nodiscard]] Result<std::optional<proto::JoinToken>> token(const TokenId& id) const;
+    [[nodiscard]] Result<std::optional<proto::Trust>> trust() const;
+    // Who takes part in consensus; nullopt until the group has written it.
+    [[nodiscard]] Result<std::optional<proto::Membership>> membership() const;
 
   private:
     std::shared_ptr<const kv::Snapshot> snapshot_;
