@@ -91,8 +91,8 @@ Result<NodeId> node_field(const cluster::Cluster& cluster, const json::object& b
 Task<Result<std::string>> mint_token(cluster::Cluster* cluster, json::object body) {
     const json::value* ttl = body.if_contains("ttl_ms");
     boost::system::error_code error;
-    const auto ttl_ms = ttl == nullptr ? cluster::kDefaultTokenLifeMs
-                                       : ttl->to_number<std::uint64_t>(error);
+    const auto ttl_ms =
+        ttl == nullptr ? cluster::kDefaultTokenLifeMs : ttl->to_number<std::uint64_t>(error);
     if (error) co_return fail(Code::kInvalid, "\"ttl_ms\" is not a number");
     auto minted = co_await cluster->admission().mint(ttl_ms, cluster->address());
     CO_TRY(minted);

@@ -146,8 +146,7 @@ Task<Result<std::string>> Control::perform(HttpRequest request) {
     }
     if (is_cluster_change(request.path)) {
         CO_TRY_ASSIGN(json::object body, object_in(request.body));
-        auto changed =
-            co_await change_cluster(&subject_->cluster(), request.path, std::move(body));
+        auto changed = co_await change_cluster(&subject_->cluster(), request.path, std::move(body));
         co_return changed;
     }
     if (request.path == "/v1/users") {

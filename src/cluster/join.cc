@@ -89,8 +89,8 @@ Task<Outcome> ask(runtime::World* control, std::string address, crypto::JoinToke
                   crypto::SigningKey key, proto::Node self) {
     Outcome outcome;
     const auto nobody = std::make_shared<const runtime::NodeTls>();
-    auto connected = co_await control->network.connect_node(
-        address, nobody, control->clock.now() + kConnectWithin);
+    auto connected = co_await control->network.connect_node(address, nobody,
+                                                            control->clock.now() + kConnectWithin);
     if (!connected) {
         outcome.error = connected.error();
         co_return outcome;
@@ -146,18 +146,18 @@ Task<Result<std::string>> read_message(runtime::Stream* stream, std::size_t limi
     co_return message;
 }
 
-Task<Result<Welcome>> join(runtime::World* control, crypto::JoinToken token,
-                           crypto::SigningKey key, proto::Node self) {
+Task<Result<Welcome>> join(runtime::World* control, crypto::JoinToken token, crypto::SigningKey key,
+                           proto::Node self) {
     std::string troubles;
     for (const std::string& address : token.terms.addresses) {
         auto outcome = co_await ask(control, address, token, key, self);
         if (outcome.welcome) co_return std::move(*outcome.welcome);
         if (outcome.is_final) {
-            co_return fail(Code::kDenied, "the cluster does not admit this node: " +
-                                              outcome.error.context);
+            co_return fail(Code::kDenied,
+                           "the cluster does not admit this node: " + outcome.error.context);
         }
-        troubles += fmt::format("{}{}: {}", troubles.empty() ? "" : "; ", address,
-                                outcome.error.context);
+        troubles +=
+            fmt::format("{}{}: {}", troubles.empty() ? "" : "; ", address, outcome.error.context);
     }
     co_return fail(Code::kUnavailable,
                    fmt::format("no member of the cluster could be asked ({}). The token is not "

@@ -41,8 +41,9 @@ Keeper::Keeper(runtime::World* control, meta::Replica* replica, Links* links, co
 
 void Keeper::start() {
     links_->answer(kHealth, [this](NodeId, std::string) -> Task<Result<std::string>> {
-        return [](std::string reply) -> Task<Result<std::string>> { co_return reply; }(
-                   health_().SerializeAsString());
+        return [](std::string reply) -> Task<Result<std::string>> {
+            co_return reply;
+        }(health_().SerializeAsString());
     });
     links_->answer(kStatus, [this](NodeId, std::string) { return answer_status(); });
     links_->answer(kCanStop, [this](NodeId, std::string payload) {
@@ -168,10 +169,10 @@ Facts Keeper::facts() const {
         const auto seen = seen_.find(id);
         fact.reachable = id == self_id_ || (seen != seen_.end() && seen->second.answers);
         const auto progress = core.progress().find(id);
-        fact.caught_up = id == self_id_ ||
-                         (progress != core.progress().end() &&
-                          progress->second.state == raft::Progress::State::kReplicate &&
-                          progress->second.match.value + kCloseEntries >= last);
+        fact.caught_up =
+            id == self_id_ || (progress != core.progress().end() &&
+                               progress->second.state == raft::Progress::State::kReplicate &&
+                               progress->second.match.value + kCloseEntries >= last);
     }
     return facts;
 }

@@ -56,7 +56,7 @@ ClusterStatus Keeper::status_here() const {
     for (const auto& [id, node] : roster_->nodes()) {
         ClusterStatus::Member& member = *status.add_members();
         *member.mutable_node() = node;
-        member.set_role(core.members().is_voter(id)       ? ClusterStatus::Member::VOTER
+        member.set_role(core.members().is_voter(id)   ? ClusterStatus::Member::VOTER
                         : core.members().contains(id) ? ClusterStatus::Member::LEARNER
                                                       : ClusterStatus::Member::NONE);
         const auto progress = core.progress().find(id);
@@ -69,8 +69,8 @@ ClusterStatus Keeper::status_here() const {
         if (id == self_id_) *member.mutable_health() = health_();
         if (id != self_id_ && seen != seen_.end()) {
             *member.mutable_health() = seen->second.health;
-            const auto silent = control_->clock.now() - seen->second.answered.value_or(
-                                                            control_->clock.now());
+            const auto silent =
+                control_->clock.now() - seen->second.answered.value_or(control_->clock.now());
             if (!seen->second.answers) {
                 member.set_silent_ms(static_cast<std::uint64_t>(silent.count() / 1000));
             }
@@ -135,8 +135,8 @@ Task<Result<std::string>> Keeper::answer_transfer(std::string payload) {
     const Facts now = facts();
     if (to.is_zero()) {
         for (const NodeFacts& node : now.nodes) {
-            const bool is_fit = now.members.is_voter(node.id) && node.reachable &&
-                                node.caught_up && !node.leaving && node.id != self_id_;
+            const bool is_fit = now.members.is_voter(node.id) && node.reachable && node.caught_up &&
+                                !node.leaving && node.id != self_id_;
             if (is_fit) to = node.id;
         }
         if (to.is_zero()) co_return fail(Code::kPrecondition, "no other voter is fit to lead");

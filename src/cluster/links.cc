@@ -17,9 +17,7 @@ constexpr Micros kDialWithin = std::chrono::seconds(3);
 constexpr Micros kSliceWithin = std::chrono::seconds(10);
 const Error kNotReady{Code::kUnavailable, "this node is starting"};
 
-rpc::Method method_of(meta::Ask what) {
-    return what == meta::Ask::kPropose ? kPropose : kSnapshot;
-}
+rpc::Method method_of(meta::Ask what) { return what == meta::Ask::kPropose ? kPropose : kSnapshot; }
 rpc::Method method_of(objects::RemoteMethod what) {
     return what == objects::RemoteMethod::kReadSlice ? kReadSlice : kKeepBlobs;
 }
@@ -38,8 +36,8 @@ Links::Links(runtime::World* control, NodeId self, Credentials credentials, cons
     endpoint.cluster = credentials_.ca.cluster();
     endpoint.node = self;
     endpoint.verify = [this](runtime::Stream& stream, const rpc::Hello&) { return verify(stream); };
-    peers_ = std::make_unique<rpc::Peers>(
-        std::move(endpoint), [this](NodeId to, rpc::Lane) { return dial(to); });
+    peers_ = std::make_unique<rpc::Peers>(std::move(endpoint),
+                                          [this](NodeId to, rpc::Lane) { return dial(to); });
 }
 
 void Links::answer(rpc::Method method, Answerer answerer) {
@@ -118,8 +116,8 @@ Task<Result<std::string>> Links::on_call(NodeId from, rpc::Method method, std::s
     }
     if (method == kReadSlice || method == kKeepBlobs) {
         if (objects_ == nullptr) co_return std::unexpected(kNotReady);
-        const auto what = method == kReadSlice ? objects::RemoteMethod::kReadSlice
-                                               : objects::RemoteMethod::kKeep;
+        const auto what =
+            method == kReadSlice ? objects::RemoteMethod::kReadSlice : objects::RemoteMethod::kKeep;
         co_return co_await objects_->serve(what, std::move(payload));
     }
     const auto answerer = answerers_.find(method);

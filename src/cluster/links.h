@@ -21,15 +21,15 @@
 namespace hamster::cluster {
 
 // Numbers are sent and never reused.
-inline constexpr rpc::Method kRaft{1};        // post: RaftMessage
-inline constexpr rpc::Method kPropose{2};     // Command -> Answer
-inline constexpr rpc::Method kSnapshot{3};    // SnapshotPart -> SnapshotReply
-inline constexpr rpc::Method kReadSlice{4};   // objects/exchange.h
-inline constexpr rpc::Method kKeepBlobs{5};   // the same
-inline constexpr rpc::Method kHealth{6};      // nothing -> Health
-inline constexpr rpc::Method kStatus{7};      // nothing -> ClusterStatus, of the leader
-inline constexpr rpc::Method kCanStop{8};     // CanStopRequest -> CanStopReply, of the leader
-inline constexpr rpc::Method kTransfer{9};    // TransferRequest -> TransferReply, of the leader
+inline constexpr rpc::Method kRaft{1};       // post: RaftMessage
+inline constexpr rpc::Method kPropose{2};    // Command -> Answer
+inline constexpr rpc::Method kSnapshot{3};   // SnapshotPart -> SnapshotReply
+inline constexpr rpc::Method kReadSlice{4};  // objects/exchange.h
+inline constexpr rpc::Method kKeepBlobs{5};  // the same
+inline constexpr rpc::Method kHealth{6};     // nothing -> Health
+inline constexpr rpc::Method kStatus{7};     // nothing -> ClusterStatus, of the leader
+inline constexpr rpc::Method kCanStop{8};    // CanStopRequest -> CanStopReply, of the leader
+inline constexpr rpc::Method kTransfer{9};   // TransferRequest -> TransferReply, of the leader
 
 class Links final : public meta::Wire, public objects::Remote, public rpc::Handler {
   public:

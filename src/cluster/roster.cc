@@ -35,8 +35,8 @@ const proto::Node* Roster::find(const NodeId& id) const {
 }
 
 const proto::Node* Roster::find_by_name(std::string_view name) const {
-    const auto found =
-        std::ranges::find_if(nodes_, [&](const auto& entry) { return entry.second.name() == name; });
+    const auto found = std::ranges::find_if(
+        nodes_, [&](const auto& entry) { return entry.second.name() == name; });
     return found == nodes_.end() ? nullptr : &found->second;
 }
 

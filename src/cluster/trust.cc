@@ -87,9 +87,8 @@ Task<Result<crypto::SigningKey>> load_or_create_key(runtime::Disk* disk, crypto:
 }
 
 std::shared_ptr<const runtime::NodeTls> to_tls(const Credentials& credentials) {
-    return std::make_shared<const runtime::NodeTls>(
-        runtime::NodeTls{credentials.certificate.der(), credentials.key.der(),
-                         credentials.ca.certificate().der()});
+    return std::make_shared<const runtime::NodeTls>(runtime::NodeTls{
+        credentials.certificate.der(), credentials.key.der(), credentials.ca.certificate().der()});
 }
 
 // The file: XXH3-64 (le64) over what follows, the message.
@@ -127,8 +126,8 @@ Result<crypto::Issuer> open_issuer(const meta::View& view, const crypto::Key256&
                crypto::Certificate::from_der(base::as_bytes(trust->ca_certificate())));
     TRY_ASSIGN(auto ca, crypto::ClusterCa::from(std::move(certificate)));
     const std::string context = seal_context(ca.cluster());
-    auto seed = crypto::open(secret, base::as_bytes(trust->sealed_ca_key()),
-                             base::as_bytes(context));
+    auto seed =
+        crypto::open(secret, base::as_bytes(trust->sealed_ca_key()), base::as_bytes(context));
     if (!seed) {
         return fail(Code::kCorrupt,
                     "the cluster secret of this node does not open the CA's key: restore "

@@ -46,9 +46,15 @@ std::optional<std::string_view> line_value(std::string_view text, std::string_vi
 }
 
 bool is_ours(std::string_view name) {
-    constexpr std::array kOurs{kFoundingFile, kSecretFile, kLockFile, kMetaDir, kShardsDir,
-                               cluster::kNodeKeyFile, cluster::kNodeCertificateFile,
-                               cluster::kCaFile, cluster::kAcquaintancesFile};
+    constexpr std::array kOurs{kFoundingFile,
+                               kSecretFile,
+                               kLockFile,
+                               kMetaDir,
+                               kShardsDir,
+                               cluster::kNodeKeyFile,
+                               cluster::kNodeCertificateFile,
+                               cluster::kCaFile,
+                               cluster::kAcquaintancesFile};
     return std::ranges::find(kOurs, name) != kOurs.end() || name.ends_with(".tmp");
 }
 
@@ -102,8 +108,8 @@ Error not_a_node(const std::vector<std::string>& names) {
 std::string format_identity(const Identity& identity) {
     const std::string text =
         fmt::format("{}\nformat: {}\ncluster: {}\nnode: {}\ncreated: {}\n{}", kTitle, kFormat,
-                    identity.cluster.hex(), identity.node.hex(),
-                    base::iso8601(identity.created_ms), identity.is_newcomer ? "joined: yes\n" : "");
+                    identity.cluster.hex(), identity.node.hex(), base::iso8601(identity.created_ms),
+                    identity.is_newcomer ? "joined: yes\n" : "");
     return text + fmt::format("checksum: {}\n", checksum_of(text));
 }
 

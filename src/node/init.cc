@@ -1,9 +1,9 @@
 #include <utility>
 
 #include "base/log.h"
-#include "crypto/cluster_secret.h"
 #include "cluster/join.h"
 #include "cluster/trust.h"
+#include "crypto/cluster_secret.h"
 #include "node/node.h"
 #include "node/self.h"
 
@@ -116,8 +116,8 @@ Task<Result<Identity>> init_data_dir(runtime::World* control, crypto::KeySource*
                                                                std::string(kSecretFile));
     CO_TRY_ASSIGN(const crypto::Key256 secret, made);
     CO_TRY_ASSIGN(proto::Node self, describe_self(control, options, identity.node, nullptr));
-    auto meta_founded = co_await found_meta(control, keys, options.meta, identity, secret,
-                                            std::move(self));
+    auto meta_founded =
+        co_await found_meta(control, keys, options.meta, identity, secret, std::move(self));
     CO_TRY(meta_founded);
     auto shards_founded = co_await found_shards(control, options.shards);
     CO_TRY(shards_founded);

@@ -12,8 +12,8 @@
 #include "admin/subject.h"
 #include "base/metrics.h"
 #include "base/result.h"
-#include "crypto/random.h"
 #include "cluster/cluster.h"
+#include "crypto/random.h"
 #include "meta/replica.h"
 #include "node/data_dir.h"
 #include "objects/service.h"
@@ -25,15 +25,15 @@ namespace hamster::node {
 
 struct Options {
     // What the node says about itself. Where it is empty or nullopt, what was said before stands.
-    std::string name;                 // unique in the cluster; at first: the start of the node id
-    std::string listen;               // ip:port of the cluster port; at first: kDefaultListen
-    std::optional<std::string> zone;  // "": none
+    std::string name;                  // unique in the cluster; at first: the start of the node id
+    std::string listen;                // ip:port of the cluster port; at first: kDefaultListen
+    std::optional<std::string> zone;   // "": none
     std::uint64_t capacity_bytes = 0;  // at first: the size of the disk
-    std::string host;                 // the machine
+    std::string host;                  // the machine
     std::string s3_address = "127.0.0.1:9000";  // empty: no S3 here
-    std::string admin_address;    // empty: no admin endpoint
-    std::string control_address;  // unix:/path; empty: no control API
-    std::string tls_cert;         // both or none
+    std::string admin_address;                  // empty: no admin endpoint
+    std::string control_address;                // unix:/path; empty: no control API
+    std::string tls_cert;                       // both or none
     std::string tls_key;
     admin::RootCredential root;
     s3::Settings s3;
