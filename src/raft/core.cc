@@ -253,10 +253,12 @@ std::optional<LogIndex> Core::take_back(LogIndex durable) {
     // Entries behind a durable membership of this node alone were sent to nobody.
     const bool is_alone =
         members() == Members{{options_.self}, {}} && memberships_.back().first <= durable_;
+    if (role_ != Role::kLeader || !is_alone) return std::nullopt;
     const LogIndex from{std::max(durable_, term_start_).value + 1};
-    if (role_ != Role::kLeader || !is_alone || from > log_.last().index) return std::nullopt;
-    drop_from(from);
-    truncate_from_.reset();  // none of them was written
+    if (from <= log_.last().index) {
+        drop_from(from);
+        truncate_from_.reset();  // none of them was written
+    }
     return from;
 }
 

@@ -132,9 +132,9 @@ class Core {
     void sent(const NodeId& to, Term term, LogIndex last);
     void snapshot_sent(const NodeId& to, LogIndex index, bool installed);
     // A leader's disk has its log up to `durable` and cannot take the rest. If no other node can
-    // know of that, the entries go as if they had never been proposed, and the first of them is
-    // answered; nullopt: they stand, and are still to be written. The entry that opened the term
-    // stands in any case.
+    // know of that, the entries go as if they had never been proposed: answers from where on.
+    // nullopt: they stand. What stands is still to be written, as is, in any case, the entry that
+    // opened the term.
     std::optional<LogIndex> take_back(LogIndex durable);
     // The log holds nothing up to `index` any more, which was applied.
     void compacted(LogIndex index);

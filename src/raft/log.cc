@@ -1,11 +1,13 @@
 #include "raft/log.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/encoding.h"
 #include "base/hash.h"
+#include "base/log.h"
 
 namespace hamster::raft {
 namespace {
@@ -78,25 +80,103 @@ Log::Log(runtime::World* world, std::string dir, std::unique_ptr<wal::Wal> wal)
 runtime::Task<Result<std::unique_ptr<Log>>> Log::open(runtime::World* world, std::string dir,
                                                       wal::Options options, base::Metrics* metrics,
                                                       std::optional<Tail> base) {
+    bool ignored = false;
+    co_return co_await open_and_verify(world, std::move(dir), options, metrics, base, &ignored);
+}
+
+runtime::Task<Result<std::unique_ptr<Log>>> Log::open_and_verify(
+    runtime::World* world, std::string dir, wal::Options options, base::Metrics* metrics,
+    std::optional<Tail> base, bool* is_damaged) {
     auto opened = co_await wal::Wal::open(world, dir + "/log", options, metrics);
+    *is_damaged = !opened && opened.error().code == Code::kCorrupt;
     CO_TRY_ASSIGN(auto wal, opened);
     std::unique_ptr<Log> log(new Log(world, std::move(dir), std::move(wal)));
-    auto recovered = co_await log->recover(base);
-    if (!recovered) {
+    auto done = co_await log->check_vote();
+    if (done) {
+        done = co_await log->recover(base);
+        // Without a vote of its term no entry could have got there: the vote is the damage.
+        const bool is_behind = log->durable_.term > log->vote_.term;
+        *is_damaged = !is_behind && !done && done.error().code == Code::kCorrupt;
+        if (is_behind) {
+            done = fail(Code::kCorrupt,
+                        fmt::format("{} is of term {}, but the log has entries of term {}; {}",
+                                    log->vote_path_, log->vote_.term.value,
+                                    log->durable_.term.value, kLostVoteAdvice));
+        }
+    }
+    if (!done) {
         co_await log->stop();
-        co_return std::unexpected(std::move(recovered).error());
+        co_return std::unexpected(std::move(done).error());
     }
     co_return log;
 }
 
-runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
+namespace {
+
+// The newest first, so that what a crash leaves is a first part.
+runtime::Task<Result<void>> remove_files(runtime::Disk* disk, std::string dir) {
+    auto listed = co_await disk->list(dir);
+    CO_TRY_ASSIGN(auto names, listed);
+    std::ranges::sort(names, std::ranges::greater());
+    for (const std::string& name : names) {
+        auto removed = co_await disk->remove(dir + "/" + name);
+        CO_TRY(removed);
+        auto synced = co_await disk->sync_dir(dir);
+        CO_TRY(synced);
+    }
+    co_return Result<void>{};
+}
+
+}  // namespace
+
+runtime::Task<Result<std::unique_ptr<Log>>> Log::open_or_rejoin(runtime::World* world,
+                                                                std::string dir,
+                                                                wal::Options options,
+                                                                base::Metrics* metrics, Tail base) {
+    bool is_damaged = false;
+    auto opened = co_await open_and_verify(world, dir, options, metrics, base, &is_damaged);
+    if (!opened && is_damaged) {
+        const std::string vote_path = dir + "/vote";
+        auto loaded = co_await load_vote(&world->disk, vote_path);
+        CO_TRY_ASSIGN(const std::optional<Vote> vote, loaded);
+        if (!vote) co_return opened;
+        LOG_ERROR("raft",
+                  "{}; this node fetches what it lost from the others and does not vote "
+                  "before that is done",
+                  opened.error().context);
+        const Term next{vote->term.value + 1};
+        const Vote rejoining{next, base::NodeId{}, next};
+        auto stored = co_await store_vote(&world->disk, vote_path, rejoining);
+        CO_TRY(stored);
+        auto removed = co_await remove_files(&world->disk, dir + "/log");
+        CO_TRY(removed);
+        opened = co_await open_and_verify(world, dir, options, metrics, base, &is_damaged);
+    }
+    CO_TRY_ASSIGN(auto log, opened);
+    // Also after a crash in the middle of it.
+    if (log->vote_.rejoin.value != 0 && log->last_index() < base.index) {
+        auto emptied = co_await log->reset(base);
+        if (!emptied) {
+            co_await log->stop();
+            co_return std::unexpected(std::move(emptied).error());
+        }
+    }
+    co_return log;
+}
+
+runtime::Task<Result<void>> Log::check_vote() {
     auto loaded = co_await load_vote(&world_->disk, vote_path_);
     CO_TRY_ASSIGN(const std::optional<Vote> vote, loaded);
-    const bool fresh = wal_->next() == 1;
-    if (!vote && !fresh) {
-        co_return fail(Code::kCorrupt, vote_path_ + " is missing beside a log with entries");
+    if (!vote && wal_->next() != 1) {
+        co_return fail(Code::kCorrupt, fmt::format("{} is missing beside a log with entries; {}",
+                                                   vote_path_, kLostVoteAdvice));
     }
     vote_ = vote.value_or(Vote{});
+    co_return Result<void>{};
+}
+
+runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
+    const bool fresh = wal_->next() == 1;
     if (base && base->index.value > 0) base_ = base;
     if (!fresh && wal_->first() == wal_->next()) {
         if (!base_ || base_->index.value + 1 != wal_->next()) {
@@ -116,11 +196,6 @@ runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
         return Result<void>{};
     });
     CO_TRY(read);
-    if (durable_.term > vote_.term) {
-        co_return fail(Code::kCorrupt,
-                       fmt::format("{} is of term {}, but the log ends in term {}", vote_path_,
-                                   vote_.term.value, durable_.term.value));
-    }
     tail_ = durable_;
     co_return Result<void>{};
 }

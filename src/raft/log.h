@@ -46,6 +46,15 @@ class Log {
     static runtime::Task<Result<std::unique_ptr<Log>>> open(
         runtime::World* world, std::string dir, wal::Options options, base::Metrics* metrics,
         std::optional<Tail> base = std::nullopt);
+    // The same for a node whose entries other voters have as well. A log that does not verify is
+    // emptied and begins anew behind `base`, which is what is durably applied; the vote says so
+    // first, in a new term (Vote::rejoin). Who applied nothing gives {}. A vote that is lost stays
+    // an error: such a node comes back under a new identity only.
+    static runtime::Task<Result<std::unique_ptr<Log>>> open_or_rejoin(runtime::World* world,
+                                                                      std::string dir,
+                                                                      wal::Options options,
+                                                                      base::Metrics* metrics,
+                                                                      Tail base);
     Log(const Log&) = delete;
     Log& operator=(const Log&) = delete;
 
@@ -92,6 +101,11 @@ class Log {
 
   private:
     Log(runtime::World* world, std::string dir, std::unique_ptr<wal::Wal> wal);
+    // Sets *is_damaged when an error is about the entries, not the vote.
+    static runtime::Task<Result<std::unique_ptr<Log>>> open_and_verify(
+        runtime::World* world, std::string dir, wal::Options options, base::Metrics* metrics,
+        std::optional<Tail> base, bool* is_damaged);
+    runtime::Task<Result<void>> check_vote();
     runtime::Task<Result<void>> recover(std::optional<Tail> base);
     runtime::Task<Result<void>> truncate(LogIndex from);
     runtime::Task<Result<void>> append_encoded(std::string record, Tail mine, Tail before);

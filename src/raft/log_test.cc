@@ -44,6 +44,14 @@ TEST(RaftFormat, GoldenEntryAndVote) {
     EXPECT_EQ(base::hex_encode(base::as_bytes(encode_vote({{5}, node()}))),
               "48414d564f54450a000000010000000000000005"
               "abababababababababababababababab86ee11e0c76df6f3");
+    const std::string with_rejoin = encode_vote({{5}, node(), {4}});
+    EXPECT_EQ(base::hex_encode(base::as_bytes(with_rejoin)),
+              "48414d564f54450a000000020000000000000005"
+              "abababababababababababababababab0000000000000004b712f23204368130");
+    EXPECT_EQ(*decode_vote(with_rejoin), (Vote{{5}, node(), {4}}));
+    for (std::size_t i = 0; i < with_rejoin.size(); ++i) {
+        EXPECT_EQ(decode_vote(with_rejoin.substr(0, i)).error().code, Code::kCorrupt);
+    }
 }
 
 TEST(RaftFormat, DecodeChecksPlaceAndHistory) {
@@ -86,7 +94,7 @@ TEST(RaftFormat, DamagedVote) {
         bytes[i] = static_cast<char>(bytes[i] ^ 1);
         EXPECT_EQ(decode_vote(bytes.substr(0, i)).error().code, Code::kCorrupt);
     }
-    bytes[11] = 2;  // a later version
+    bytes[11] = 3;  // a later version
     bytes.resize(bytes.size() - 8);
     base::put_be64(bytes, base::xxh3_64(base::as_bytes(bytes)));
     EXPECT_EQ(decode_vote(bytes).error().code, Code::kUnsupported);

@@ -14,9 +14,6 @@ using runtime::Task;
 namespace {
 
 constexpr runtime::Micros kFullDiskRetry{1'000'000};
-const Error kNoLeader{Code::kUnavailable, "this node does not lead the metadata"};
-
-std::uint64_t bytes_of(const Entry& entry) { return entry.payload().size() + sizeof(Entry); }
 
 }  // namespace
 
@@ -79,6 +76,7 @@ Task<Result<void>> Driver::start(Applied applied) {
 
 Task<void> Driver::stop() {
     stopping_ = true;
+    writes_done_.notify_all();
     write_queued_.notify_all();
     give_up_proposals({Code::kUnknownOutcome, "the node stops"});
     for (auto& [id, read] : std::exchange(reads_, {})) {
@@ -132,7 +130,8 @@ Task<void> Driver::write_loop() {
     }
 }
 
-// A full disk is waited for: what waits behind it is neither acknowledged nor lost meanwhile.
+// A full disk is waited for: what waits behind it is neither acknowledged nor lost meanwhile,
+// unless nobody else knows of it.
 Task<Result<void>> Driver::perform(Write* write) {
     for (;;) {
         Result<void> done;
@@ -144,22 +143,56 @@ Task<Result<void>> Driver::perform(Write* write) {
             done = co_await log_->write(cut, &write->append);
             if (!done) write->truncate_from = cut;
         }
+        if (!done && done.error().code == Code::kNoSpace && !stopping_) {
+            if (give_way(write)) done = Result<void>{};
+        }
+        if (done && std::exchange(disk_is_full_, false)) core_->set_may_campaign(true);
         if (done || done.error().code != Code::kNoSpace || stopping_) co_return done;
         LOG_WARN("raft", "the log waits for space: {}", done.error().context);
         co_await world_->clock.sleep(kFullDiskRetry);
     }
 }
 
+// The disk does not take this write. A lone voter takes back what it cannot keep; true when nothing
+// of the write is left then. Any other leader makes room for one that has space.
+bool Driver::give_way(Write* write) {
+    disk_is_full_ = true;
+    writes_done_.notify_all();  // an installation does not wait for it
+    const bool leads = core_->role() == Role::kLeader;
+    if (const auto from = leads ? core_->take_back(log_->last_index()) : std::nullopt) {
+        take_back(*from, write);
+        return !write->vote && !write->truncate_from &&
+               (write->append.empty() || write->append.back().index() <= log_->last_index().value);
+    }
+    core_->step_down();
+    core_->set_may_campaign(false);
+    pump();
+    return false;
+}
+
+void Driver::take_back(LogIndex from, Write* write) {
+    const auto goes = [from](const Entry& entry) { return entry.index() >= from.value; };
+    std::erase_if(write->append, goes);
+    for (Write& queued : writes_) std::erase_if(queued.append, goes);
+    std::erase_if(writes_, [](const Write& queued) {
+        return queued.append.empty() && !queued.vote && !queued.truncate_from;
+    });
+    uncache_from(from);
+    give_up_proposals({Code::kNoSpace, "the disk of the metadata's log is full"}, from);
+}
+
 void Driver::fail_with(const Error& error) {
     if (failed_ || stopping_) return;
     failed_ = error;
     is_leader_.set(0);
+    if (core_ != nullptr) core_->step_down();
     LOG_ERROR("raft", "this node takes no part until the next start: {}", error.context);
     give_up_proposals({Code::kUnknownOutcome, "the node failed: " + error.context});
     for (auto& [id, read] : std::exchange(reads_, {})) {
         read->outcome = fail(Code::kUnavailable, "the node failed: " + error.context);
         read->done.set();
     }
+    announce();
 }
 
 // ---- what the core wants --------------------------------------------------------------------
@@ -171,7 +204,7 @@ void Driver::pump() {
         // A load from the cache is answered at once, and may make room for the next one.
         again = !output.sends.empty();
         enqueue(output);
-        for (proto::RaftMessage& message : output.messages) transport_->send(std::move(message));
+        for (proto::RaftMessage& message : output.messages) post(std::move(message));
         for (Send& send : output.sends) {
             if (send.first > send.last || is_cached(send.first)) {
                 send_from_cache(std::move(send));
@@ -190,7 +223,55 @@ void Driver::pump() {
         give_up_proposals({Code::kUnknownOutcome, "the leader changed"});
     }
     led_term_ = leads ? core_->term() : Term{};
-    is_leader_.set(leads ? 1 : 0);
+    is_leader_.set(leads && !failed_ ? 1 : 0);
+    announce();
+}
+
+// Tells of a change of who leads or takes part.
+void Driver::announce() {
+    if (core_ == nullptr || !options_.on_change) return;
+    Standing now{core_->role(), core_->term(), core_->leader(), core_->members()};
+    if (now == announced_) return;
+    announced_ = std::move(now);
+    options_.on_change();
+}
+
+void Driver::post(proto::RaftMessage message) {
+    if (message.has_append()) message.set_clock_ms(cluster_time_ms());
+    if (message.has_append_reply()) message.set_clock_ms(world_->clock.unix_ms());
+    transport_->send(std::move(message));
+}
+
+void Driver::note_clock(const proto::RaftMessage& message) {
+    const auto from = NodeId::from_bytes(message.from());
+    if (!from || message.term() != core_->term().value) return;
+    const runtime::Time now = world_->clock.now();
+    if (message.has_append() && *from == core_->leader()) {
+        clock_.heard_leader(message.clock_ms(), now);
+    } else if (message.has_append_reply() && core_->progress().contains(*from)) {
+        clock_.heard_follower(core_->term(), *from, message.clock_ms(), now);
+    }
+}
+
+ClusterClock::Asked Driver::clock_now() {
+    return {world_->clock.now(), world_->clock.unix_ms(), options_.core.self,
+            core_ == nullptr ? Term{} : core_->term()};
+}
+
+std::uint64_t Driver::cluster_time_ms() {
+    const bool leads = core_ != nullptr && core_->role() == Role::kLeader;
+    return leads ? clock_.leading(clock_now(), core_->members()) : clock_.following(clock_now());
+}
+
+bool Driver::knows_cluster_time() {
+    if (core_ == nullptr) return false;
+    return clock_.is_known(clock_now(), core_->members(), core_->role() == Role::kLeader);
+}
+
+bool Driver::is_alone() const {
+    if (failed_ || stopping_ || core_ == nullptr || !core_->has_committed_here()) return false;
+    return core_->members().voters == std::set<NodeId>{options_.core.self} &&
+           !core_->has_pending_membership();
 }
 
 void Driver::enqueue(Output& output) {
@@ -205,7 +286,7 @@ void Driver::cache(const std::vector<Entry>& entries) {
     for (const Entry& entry : entries) {
         HAMSTER_ASSERT(cache_.empty() || cache_.back().index() + 1 == entry.index(), entry.index());
         cache_.push_back(entry);
-        cache_bytes_ += bytes_of(entry);
+        cache_bytes_ += cost_of(entry);
     }
 }
 
@@ -228,7 +309,7 @@ std::uint64_t Driver::cluster_time_ms() const { return world_->clock.unix_ms(); 
 
 void Driver::uncache_from(LogIndex index) {
     while (!cache_.empty() && cache_.back().index() >= index.value) {
-        cache_bytes_ -= bytes_of(cache_.back());
+        cache_bytes_ -= cost_of(cache_.back());
         cache_.pop_back();
     }
 }
@@ -236,7 +317,7 @@ void Driver::uncache_from(LogIndex index) {
 // What is not applied yet stays; it will be asked for at once.
 void Driver::trim_cache() {
     while (cache_bytes_ > options_.cache_bytes && cache_.front().index() <= applied_.value) {
-        cache_bytes_ -= bytes_of(cache_.front());
+        cache_bytes_ -= cost_of(cache_.front());
         cache_.pop_front();
     }
 }
@@ -251,7 +332,7 @@ void Driver::send_from_cache(Send send) {
     LogIndex last{send.first.value - 1};
     for (LogIndex at = send.first; at <= send.last && is_cached(at); ++at.value) {
         const Entry& entry = cache_[at.value - cache_.front().index()];
-        bytes += bytes_of(entry);
+        bytes += cost_of(entry);
         if (at > send.first && bytes > options_.message_bytes) break;
         *send.message.mutable_append()->add_entries() = entry;
         last = at;
@@ -265,7 +346,7 @@ Task<void> Driver::send_from_disk(Send send) {
     LogIndex last{send.first.value - 1};
     bool is_full = false;
     auto visit = [&](const Entry& entry) -> Result<void> {
-        bytes += bytes_of(entry);
+        bytes += cost_of(entry);
         is_full = entry.index() > send.first.value && bytes > options_.message_bytes;
         if (is_full) return fail(Code::kTooLarge, "enough");
         *send.message.mutable_append()->add_entries() = entry;
@@ -289,13 +370,14 @@ void Driver::finish_send(Send send, LogIndex last) {
     const Term term{send.message.term()};
     HAMSTER_ASSERT(to.has_value());
     if (core_->term() != term) return;
-    transport_->send(std::move(send.message));
+    post(std::move(send.message));
     core_->sent(*to, term, last);
 }
 
 void Driver::receive(const proto::RaftMessage& message) {
     if (failed_ || stopping_ || installing_ || core_ == nullptr) return;
     core_->receive(message);
+    note_clock(message);
     pump();
 }
 
@@ -334,22 +416,25 @@ Task<Result<bool>> Driver::install(Tail at, Members members) {
     installing_ = false;
     gate_.leave();
     if (!done) {
-        fail_with(done.error());
+        if (done.error().code != Code::kNoSpace) fail_with(done.error());
+        pump();
         co_return std::unexpected(std::move(done).error());
     }
     pump();
     co_return true;
 }
 
+// kNoSpace: nothing was replaced.
 Task<Result<void>> Driver::replace(Tail at, Members members) {
-    while ((writing_ || !writes_.empty()) && !failed_ && !stopping_) {
+    while ((writing_ || !writes_.empty()) && !failed_ && !stopping_ && !disk_is_full_) {
         co_await writes_done_.wait();
     }
+    if (disk_is_full_) co_return fail(Code::kNoSpace, "the log waits for space");
     if (failed_ || stopping_) co_return fail(Code::kUnavailable, "the node stops");
     // First the state, then the log: a state ahead of its log is known for what it is.
     auto placed = co_await machine_->install();
     CO_TRY(placed);
-    auto emptied = co_await log_->reset(at);
+    auto emptied = co_await empty_log(at);
     CO_TRY(emptied);
     const bool replaced = core_->install({at.index, at.term}, members);
     HAMSTER_ASSERT(replaced, at.index.value);
@@ -359,144 +444,14 @@ Task<Result<void>> Driver::replace(Tail at, Members members) {
     co_return Result<void>{};
 }
 
-// ---- applying and answering -----------------------------------------------------------------
-
-void Driver::apply_committed() {
-    while (!failed_ && applied_ < core_->can_apply()) {
-        std::vector<Entry> entries;
-        std::vector<bool> wanted;
-        std::uint64_t bytes = 0;
-        while (applied_.value + entries.size() < core_->can_apply().value &&
-               bytes < options_.message_bytes) {
-            const LogIndex at{applied_.value + entries.size() + 1};
-            HAMSTER_ASSERT(is_cached(at), at.value);
-            const Entry& entry = cache_[at.value - cache_.front().index()];
-            const auto waiter = proposals_.find(at);
-            wanted.push_back(waiter != proposals_.end() &&
-                             waiter->second->term.value == entry.term());
-            entries.push_back(entry);
-            bytes += bytes_of(entry);
-        }
-        auto done = machine_->apply(entries, wanted);
-        if (!done) {
-            fail_with(done.error());
-            return;
-        }
-        applied_ = LogIndex{entries.back().index()};
-        answer_applied(entries);
-        trim_cache();
-    }
-    answer_reads();
-}
-
-// A waiter is answered by its own entry, index and term, or told that it does not know.
-void Driver::answer_applied(const std::vector<Entry>& entries) {
-    for (const Entry& entry : entries) {
-        const auto found = proposals_.find(LogIndex{entry.index()});
-        if (found == proposals_.end()) continue;
-        Waiter* const waiter = found->second;
-        proposals_.erase(found);
-        const bool is_own = waiter->term.value == entry.term();
-        waiter->outcome =
-            is_own ? Result<void>{} : fail(Code::kUnknownOutcome, "another entry took its place");
-        waiter->done.set();
-    }
-}
-
-void Driver::give_up_proposals(const Error& error) {
-    for (auto& [index, waiter] : std::exchange(proposals_, {})) {
-        waiter->outcome = std::unexpected(error);
-        waiter->done.set();
-    }
-}
-
-Task<Result<Tail>> Driver::propose(std::string command) {
-    if (stopping_ || failed_ || proposals_.size() >= options_.max_waiting) {
-        co_return std::unexpected(kNoLeader);
-    }
-    const auto at = core_->propose(Entry::COMMAND, std::move(command));
-    if (!at) co_return std::unexpected(kNoLeader);
-    co_return co_await wait_for(*at);
-}
-
-Task<Result<Tail>> Driver::wait_for(Position at) {
-    Waiter mine;
-    mine.term = at.term;
-    const bool is_first = proposals_.emplace(at.index, &mine).second;
-    HAMSTER_ASSERT(is_first, at.index.value);
-    led_term_ = at.term;
-    pump();
-    if (!mine.outcome) co_await mine.done.wait();
-    CO_TRY(*mine.outcome);
-    co_return Tail{at.index, at.term, 0};
-}
-
-Task<Result<void>> Driver::change_members(Members next) {
-    if (stopping_ || failed_) co_return std::unexpected(kNoLeader);
-    auto at = core_->propose_membership(next);
-    CO_TRY(at);
-    auto done = co_await wait_for(*at);
-    CO_TRY(done);
-    co_return Result<void>{};
-}
-
-Result<void> Driver::transfer(const NodeId& to) {
-    if (stopping_ || failed_) return std::unexpected(kNoLeader);
-    TRY(core_->transfer(to));
-    pump();
-    return {};
-}
-
-Task<Result<void>> Driver::read_barrier() {
-    if (stopping_ || failed_ || reads_.size() >= options_.max_waiting) {
-        co_return fail(Code::kUnavailable, "the metadata is not ready");
-    }
-    ReadWaiter mine;
-    const std::uint64_t id = next_read_++;
-    reads_.emplace(id, &mine);
-    core_->read(id);
-    pump();
-    if (!mine.outcome) co_await mine.done.wait();
-    co_return *mine.outcome;
-}
-
-void Driver::note_read(const Read& read) {
-    const auto found = reads_.find(read.id);
-    if (found == reads_.end()) return;  // given up, or a message came twice
-    if (read.confirmed) {
-        found->second->index = read.index;
-        return;
-    }
-    ReadWaiter* const waiter = found->second;
-    reads_.erase(found);
-    waiter->outcome = fail(Code::kUnavailable, "no leader could confirm the read");
-    waiter->done.set();
-}
-
-void Driver::answer_reads() {
-    for (auto it = reads_.begin(); it != reads_.end();) {
-        ReadWaiter* const waiter = it->second;
-        if (!waiter->index || *waiter->index > applied_) {
-            ++it;
-            continue;
-        }
-        it = reads_.erase(it);
-        waiter->outcome = Result<void>{};
-        waiter->done.set();
-    }
-}
-
-void Driver::expire_reads() {
-    const auto limit = static_cast<std::uint64_t>(2 * options_.core.election_ticks);
-    for (auto it = reads_.begin(); it != reads_.end();) {
-        ReadWaiter* const waiter = it->second;
-        if (++waiter->ticks <= limit) {
-            ++it;
-            continue;
-        }
-        it = reads_.erase(it);
-        waiter->outcome = fail(Code::kUnavailable, "no leader could confirm the read");
-        waiter->done.set();
+// There is no way back: the state is replaced already.
+Task<Result<void>> Driver::empty_log(Tail at) {
+    for (;;) {
+        auto emptied = co_await log_->reset(at);
+        if (emptied || emptied.error().code != Code::kNoSpace) co_return emptied;
+        if (stopping_) co_return fail(Code::kUnavailable, "the node stops");
+        LOG_WARN("raft", "the log waits for space behind a snapshot: {}", emptied.error().context);
+        co_await world_->clock.sleep(kFullDiskRetry);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include "base/metrics.h"
 #include "raft/core.h"
+#include "raft/driver/cluster_clock.h"
 #include "raft/log.h"
 #include "runtime/sync.h"
 #include "runtime/world.h"
@@ -36,7 +38,8 @@ class StateMachine {
     virtual Result<void> apply(const std::vector<proto::Entry>& entries,
                                const std::vector<bool>& wanted) = 0;
     // Puts the snapshot that was received in place of the state, durably and at once: a crash
-    // leaves the one or the other.
+    // leaves the one or the other. kNoSpace: the state is as it was. Any other error ends this
+    // node's part.
     virtual runtime::Task<Result<void>> install() = 0;
 };
 
@@ -46,9 +49,12 @@ struct DriverOptions {
     std::uint64_t cache_bytes = 32ULL << 20;   // of entries, for followers that keep up
     std::uint64_t message_bytes = 1ULL << 20;  // of entries in one append, at least one entry
     std::size_t max_waiting = 4096;            // proposals and reads under way
+    // Role, term, leader or members changed. Must not call the driver; may be empty.
+    std::function<void()> on_change;
 };
 
-// What the state machine has durably, and the membership then.
+// What the state machine has durably, and the membership then. A newcomer has neither: it waits for
+// somebody who knows it.
 struct Applied {
     Tail at;
     Members members;
@@ -71,7 +77,8 @@ class Driver {
 
     // Waits until the entry is applied here. kUnavailable: this node does not lead (or is not
     // ready, or has too much under way), nothing was proposed. kUnknownOutcome: it may be committed
-    // or not; the term changed, or the disk failed.
+    // or not; the term changed, or the disk failed. kNoSpace: a lone voter's disk is full, nothing
+    // was proposed.
     runtime::Task<Result<Tail>> propose(std::string command);
     // Waits until all that was acknowledged anywhere before the call is applied here. kUnavailable
     // when that cannot be confirmed within an election's time.
@@ -85,10 +92,20 @@ class Driver {
     void snapshot_sent(const NodeId& to, LogIndex index, bool installed);
 
     // A snapshot up to `at` was received whole. False: not needed any more; the sender is told that
-    // all is well either way. kUnavailable: not now.
+    // all is well either way. kUnavailable, kNoSpace: not now; nothing has changed.
     runtime::Task<Result<bool>> install(Tail at, Members members);
     // The state machine is durable up to `at`: the log may lose what is before it.
     runtime::Task<Result<void>> flushed(Tail at);
+
+    // ms since 1970: the median of the voters' clocks while this node leads, otherwise what the
+    // leader says. Not monotonic; cluster_clock.h.
+    [[nodiscard]] std::uint64_t cluster_time_ms();
+    // False: cluster_time_ms() may be no better than this node's own clock. True whenever a leader
+    // has committed in its term.
+    [[nodiscard]] bool knows_cluster_time();
+    // Leads as the only voter, and all that was ever acknowledged is applied: a read needs no
+    // barrier.
+    [[nodiscard]] bool is_alone() const;
 
     [[nodiscard]] const Core& core() const { return *core_; }
     [[nodiscard]] LogIndex applied() const { return applied_; }
@@ -102,6 +119,14 @@ class Driver {
     [[nodiscard]] const std::optional<Error>& failure() const { return failed_; }
 
   private:
+    // What on_change tells of.
+    struct Standing {
+        Role role = Role::kFollower;
+        Term term;
+        NodeId leader;
+        Members members;
+        bool operator==(const Standing&) const = default;
+    };
     struct Write {
         std::optional<Vote> vote;
         std::optional<LogIndex> truncate_from;
@@ -122,14 +147,25 @@ class Driver {
     };
 
     runtime::Task<Result<void>> replace(Tail at, Members members);
+    runtime::Task<Result<void>> empty_log(Tail at);
     runtime::Task<void> tick_loop();
     runtime::Task<void> write_loop();
     runtime::Task<Result<void>> perform(Write* write);
+    bool give_way(Write* write);
+    void take_back(LogIndex from, Write* write);
     runtime::Task<Result<Tail>> wait_for(Position at);
+    // What an entry takes in memory and in a message, about.
+    static std::uint64_t cost_of(const proto::Entry& entry) {
+        return entry.payload().size() + sizeof(proto::Entry);
+    }
 
     // Takes what the core wants done and does what needs no waiting.
     void pump();
     void enqueue(Output& output);
+    void post(proto::RaftMessage message);
+    void announce();
+    void note_clock(const proto::RaftMessage& message);
+    [[nodiscard]] ClusterClock::Asked clock_now();
     void cache(const std::vector<proto::Entry>& entries);
     void note_chains(const std::vector<proto::Entry>& written);
     void uncache_from(LogIndex index);
@@ -143,8 +179,8 @@ class Driver {
     void answer_reads();
     void note_read(const Read& read);
     void expire_reads();
-    // Proposals of an earlier term may be lost or not.
-    void give_up_proposals(const Error& error);
+    // Those that stand at `from` or behind it.
+    void give_up_proposals(const Error& error, LogIndex from = {});
     void fail_with(const Error& error);
 
     runtime::World* world_;
@@ -168,6 +204,9 @@ class Driver {
     std::optional<Error> failed_;
     bool stopping_ = false;
     bool writing_ = false;
+    bool disk_is_full_ = false;  // a write waits for space
+    Standing announced_;
+    ClusterClock clock_;
     bool installing_ = false;  // deaf and dumb meanwhile
     runtime::Signal writes_done_;
     runtime::Gate gate_;
