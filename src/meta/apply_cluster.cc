@@ -9,7 +9,6 @@ namespace hamster::meta {
 namespace {
 
 using Answer = proto::Answer;
-using Refusal = std::optional<Answer>;
 
 constexpr std::size_t kSecretHashBytes = 32;  // SHA-256
 
