@@ -250,6 +250,20 @@ void Machine::crash(const std::function<void()>& teardown) {
     impl_->network->crash(id);
 }
 
+void Machine::pause() {
+    HAMSTER_ASSERT(impl_->life != nullptr, impl_->name);
+    impl_->scheduler->pause(impl_->life->incarnation);
+}
+
+void Machine::resume() {
+    HAMSTER_ASSERT(impl_->life != nullptr, impl_->name);
+    impl_->scheduler->resume(impl_->life->incarnation);
+}
+
+bool Machine::is_paused() const {
+    return impl_->life != nullptr && impl_->life->incarnation->paused;
+}
+
 void Machine::crash_at_io(std::uint64_t n, std::function<void()> on_crash) {
     HAMSTER_ASSERT(n > 0 && on_crash != nullptr, n);
     impl_->on_crash = std::move(on_crash);

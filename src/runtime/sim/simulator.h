@@ -96,6 +96,12 @@ class Machine {
     World& world();  // of the running incarnation
     // Ends the incarnation as described above. `teardown` destroys what its owner holds of it.
     void crash(const std::function<void()>& teardown);
+    // Like SIGSTOP and SIGCONT: meanwhile nothing of the incarnation runs, its timers fire late
+    // (all at once after resume()), bytes for it wait, and others' time goes on. It can crash
+    // meanwhile.
+    void pause();
+    void resume();
+    [[nodiscard]] bool is_paused() const;
     // Arms a crash at the n-th disk I/O boundary from now (1: the next one). `on_crash` is called
     // from the step() that reaches it, outside any frame, and must call crash().
     void crash_at_io(std::uint64_t n, std::function<void()> on_crash);
