@@ -1,252 +1,37 @@
 #include "runtime/sim/network.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <cstring>
 #include <deque>
-#include <optional>
 #include <utility>
 
 #include "base/assert.h"
+#include "runtime/sim/connection.h"
 
 namespace hamster::runtime::sim {
 
 namespace {
 
-// Bytes one direction of a connection holds before its writer must wait.
-constexpr std::size_t kInFlightLimit = 256 * 1024;
 // Connections a listener keeps before it refuses more.
 constexpr std::size_t kBacklog = 4096;
-// A write is cut into segments of at most this many bytes, each with its own latency.
-constexpr std::size_t kSegment = 64 * 1024;
-
-struct Segment {
-    Time arrives;
-    std::string data;
-};
-
-// One direction.
-struct Pipe {
-    std::deque<Segment> segments;
-    std::size_t taken = 0;      // bytes of the first segment that were read
-    std::size_t in_flight = 0;  // bytes written and not yet read
-    std::optional<Time> end;    // when the reader learns that nothing more comes
-    Time last_arrival{};
-};
-
-struct End {
-    std::string name;  // address:port, as the peer sees it
-    std::uint32_t incarnation = 0;
-    bool closed = false;
-    Time deadline = Time::never();
-    Time alarm = Time::never();  // the earliest timer under way for the deadline
-    WaiterList waiters;          // its reader and its writer: both look again when woken
-};
-
-}  // namespace
-
-struct Connection : std::enable_shared_from_this<Connection> {
-    std::array<End, 2> ends;
-    std::array<Pipe, 2> pipes;  // pipes[i] carries what ends[i] reads
-    bool reset = false;
-
-    void wake_both() {
-        ends[0].waiters.wake_all();
-        ends[1].waiters.wake_all();
-    }
-    void reset_now() {
-        reset = true;
-        wake_both();
-    }
-};
-
-namespace {
-
-using ConnectionPtr = std::shared_ptr<Connection>;
-
-std::unexpected<Error> reset_error() { return fail(Code::kClosed, "the connection was reset"); }
-
-// What stops an operation of this end, if anything does.
-std::optional<Error> obstacle(const NetworkState& net, const Connection& on, std::size_t side) {
-    const End& self = on.ends[side];
-    if (self.closed) return Error{Code::kClosed, "the stream is closed"};
-    if (on.reset) return reset_error().error();
-    if (net.now() >= self.deadline) return Error{Code::kTimeout, "the deadline has passed"};
-    return std::nullopt;
-}
-
-// Bytes this end could read now, without limit.
-std::size_t arrived(const Pipe& pipe, Time now) {
-    std::size_t n = 0;
-    for (const Segment& segment : pipe.segments) {
-        if (segment.arrives > now) break;
-        n += segment.data.size();
-    }
-    return n - (n == 0 ? 0 : pipe.taken);
-}
-
-void take(Pipe& pipe, MutableBytes out) {
-    pipe.in_flight -= out.size();
-    while (!out.empty()) {
-        Segment& first = pipe.segments.front();
-        const std::size_t n = std::min(out.size(), first.data.size() - pipe.taken);
-        std::memcpy(out.data(), first.data.data() + pipe.taken, n);
-        out = out.subspan(n);
-        pipe.taken += n;
-        if (pipe.taken == first.data.size()) {
-            pipe.segments.pop_front();
-            pipe.taken = 0;
-        }
-    }
-}
-
-// Wakes one end at `time`, unless the connection is gone by then.
-void wake_at(NetworkState& net, const ConnectionPtr& on, std::size_t side, Time time) {
-    net.at(time, [weak = std::weak_ptr(on), side] {
-        if (const auto connection = weak.lock()) connection->ends[side].waiters.wake_all();
-    });
-}
-
-// Keeps one timer under way while a deadline is set; a later deadline re-arms when it fires.
-void arm_deadline(NetworkState* net, const ConnectionPtr& on, std::size_t side) {
-    End& self = on->ends[side];
-    if (self.deadline == Time::never() || self.closed || self.alarm <= self.deadline) return;
-    self.alarm = self.deadline;
-    net->at(self.deadline, [net, weak = std::weak_ptr(on), side] {
-        const auto connection = weak.lock();
-        if (connection == nullptr) return;
-        End& end = connection->ends[side];
-        end.alarm = Time::never();
-        end.waiters.wake_all();
-        arm_deadline(net, connection, side);
-    });
-}
-
-Time next_arrival(NetworkState& net, Pipe& pipe) {
-    pipe.last_arrival = std::max(pipe.last_arrival, net.now() + net.latency());
-    return pipe.last_arrival;
-}
-
-void finish_writing(NetworkState& net, const ConnectionPtr& on, std::size_t side) {
-    Pipe& out = on->pipes[1 - side];
-    if (out.end.has_value()) return;
-    out.end = next_arrival(net, out);
-    wake_at(net, on, 1 - side, *out.end);
-}
-
-Task<Result<std::size_t>> read_from(NetworkState* net, ConnectionPtr on, std::size_t side,
-                                    MutableBytes out) {
-    if (net->draw_reset()) on->reset_now();
-    for (;;) {
-        if (auto error = obstacle(*net, *on, side)) co_return std::unexpected(*error);
-        if (out.empty()) co_return std::size_t{0};
-        Pipe& in = on->pipes[side];
-        const std::size_t limit = std::min(arrived(in, net->now()), out.size());
-        if (limit > 0) {
-            // A third of the reads get everything, the others any part.
-            std::size_t n = limit;
-            if (net->random().below(3) != 0) n = 1 + net->random().below(limit);
-            take(in, out.first(n));
-            on->ends[1 - side].waiters.wake_all();
-            net->trace("received", n);
-            co_return n;
-        }
-        if (in.segments.empty() && in.end.has_value() && *in.end <= net->now()) {
-            co_return std::size_t{0};
-        }
-        co_await on->ends[side].waiters.wait();
-    }
-}
-
-Task<Result<void>> write_to(NetworkState* net, ConnectionPtr on, std::size_t side,
-                            std::vector<Bytes> pieces) {
-    if (net->draw_reset()) on->reset_now();
-    for (const Bytes whole : pieces) {
-        Bytes rest = whole;
-        while (!rest.empty()) {
-            if (auto error = obstacle(*net, *on, side)) co_return std::unexpected(*error);
-            if (on->ends[1 - side].closed) co_return reset_error();
-            Pipe& out = on->pipes[1 - side];
-            HAMSTER_ASSERT(!out.end.has_value());  // nothing is written after shutdown()
-            if (out.in_flight >= kInFlightLimit) {
-                co_await on->ends[side].waiters.wait();
-                continue;
-            }
-            const std::size_t n = std::min({rest.size(), kInFlightLimit - out.in_flight,
-                                            kSegment - net->random().below(kSegment / 2)});
-            out.segments.push_back(
-                {next_arrival(*net, out), std::string(base::as_text(rest.first(n)))});
-            out.in_flight += n;
-            wake_at(*net, on, 1 - side, out.last_arrival);
-            rest = rest.subspan(n);
-        }
-    }
-    if (auto error = obstacle(*net, *on, side)) co_return std::unexpected(*error);
-    co_return Result<void>();
-}
-
-Task<void> shut_down(NetworkState* net, ConnectionPtr on, std::size_t side) {
-    if (!on->reset && !on->ends[side].closed) finish_writing(*net, on, side);
-    co_return;
-}
-
-void close_end(NetworkState& net, const ConnectionPtr& on, std::size_t side) {
-    End& self = on->ends[side];
-    if (self.closed) return;
-    self.closed = true;
-    self.waiters.wake_all();
-    if (WaiterRegistry::abandoning() || on->reset) return;  // the crash resets it
-    if (on->pipes[side].in_flight > 0) {
-        // Closing with unread bytes resets, as TCP does.
-        net.at(net.now() + net.latency(), [on] { on->reset_now(); });
-    } else {
-        finish_writing(net, on, side);
-        // A writer that waits for room learns it too.
-        wake_at(net, on, 1 - side, on->pipes[1 - side].last_arrival);
-    }
-}
-
-class SimStream final : public Stream {
-  public:
-    SimStream(std::shared_ptr<NetworkState> net, ConnectionPtr on, std::size_t side)
-        : net_(std::move(net)), connection_(std::move(on)), side_(side) {}
-    SimStream(const SimStream&) = delete;
-    SimStream& operator=(const SimStream&) = delete;
-    ~SimStream() override { close_end(*net_, connection_, side_); }
-
-    Task<Result<std::size_t>> read_some(MutableBytes out) override {
-        return read_from(net_.get(), connection_, side_, out);
-    }
-    Task<Result<void>> write(std::vector<Bytes> pieces) override {
-        return write_to(net_.get(), connection_, side_, std::move(pieces));
-    }
-    void set_deadline(Time deadline) override {
-        connection_->ends[side_].deadline = deadline;
-        arm_deadline(net_.get(), connection_, side_);
-    }
-    Task<void> shutdown() override { return shut_down(net_.get(), connection_, side_); }
-    void close() override { close_end(*net_, connection_, side_); }
-    std::string peer() const override { return connection_->ends[1 - side_].name; }
-
-  private:
-    std::shared_ptr<NetworkState> net_;
-    ConnectionPtr connection_;
-    std::size_t side_;
-};
 
 }  // namespace
 
 class SimListener final : public Listener {
   public:
-    SimListener(std::shared_ptr<NetworkState> net, std::uint32_t incarnation)
-        : net_(std::move(net)), incarnation_(incarnation) {}
+    // `tls` is null for plain connections.
+    SimListener(std::shared_ptr<NetworkState> net, std::string machine, std::uint32_t incarnation,
+                std::shared_ptr<const NodeTls> tls)
+        : net_(std::move(net)),
+          machine_(std::move(machine)),
+          incarnation_(incarnation),
+          tls_(std::move(tls)) {}
     SimListener(const SimListener&) = delete;
     SimListener& operator=(const SimListener&) = delete;
     ~SimListener() override { close(); }
 
-    Result<void> listen(const std::string& machine, const std::string& address) {
-        TRY_ASSIGN(port_, net_->add_listener(this, machine, address));
+    Result<void> listen(const std::string& address) {
+        TRY_ASSIGN(port_, net_->add_listener(this, machine_, address));
         return {};
     }
     Task<Result<std::unique_ptr<Stream>>> accept() override {
@@ -267,17 +52,22 @@ class SimListener final : public Listener {
     }
     std::uint16_t port() const override { return port_; }
 
+    [[nodiscard]] bool is_for_nodes() const { return tls_ != nullptr; }
     [[nodiscard]] bool offer(const ConnectionPtr& connection) {
         if (queue_.size() >= kBacklog) return false;
+        connection->ends[1].machine = machine_;
         connection->ends[1].incarnation = incarnation_;
-        queue_.push_back(std::make_unique<SimStream>(net_, connection, 1));
+        connection->ends[1].tls = tls_;
+        queue_.push_back(make_stream(net_, connection, 1));
         waiters_.wake_one();
         return true;
     }
 
   private:
     std::shared_ptr<NetworkState> net_;
+    std::string machine_;
     std::uint32_t incarnation_;
+    std::shared_ptr<const NodeTls> tls_;
     std::uint16_t port_ = 0;
     bool closed_ = false;
     std::deque<std::unique_ptr<Stream>> queue_;
@@ -286,23 +76,60 @@ class SimListener final : public Listener {
 
 namespace {
 
-Task<Result<std::unique_ptr<Stream>>> connect_to(std::shared_ptr<NetworkState> net,
-                                                 std::string from, std::uint32_t incarnation,
+// Who connects.
+struct Caller {
+    std::string name;  // machine:port
+    std::string machine;
+    std::uint32_t incarnation;
+    std::shared_ptr<const NodeTls> tls;  // null: plainly
+};
+
+// Takes the time of a round trip to `address`; longer, while a link on the way is cut.
+Task<Result<void>> reach(std::shared_ptr<NetworkState> net, std::string from, std::string address,
+                         Time deadline) {
+    for (;;) {
+        const std::string to = net->machine_of(address);
+        const Micros there = net->latency(from, to);
+        const Time answered = net->now() + there + net->latency(to, from);
+        co_await net->sleep(std::min(answered, deadline) - net->now());
+        if (net->now() >= deadline) co_return fail(Code::kTimeout, "connecting to " + address);
+        if (!net->is_cut(from, to) && !net->is_cut(to, from)) co_return Result<void>();
+        if (deadline != Time::never()) {
+            net->at(deadline, [net] { net->links_changed().wake_all(); });
+        }
+        while ((net->is_cut(from, to) || net->is_cut(to, from)) && net->now() < deadline) {
+            co_await net->links_changed().wait();
+        }
+    }
+}
+
+Task<Result<std::unique_ptr<Stream>>> connect_to(std::shared_ptr<NetworkState> net, Caller caller,
                                                  std::string address, Time deadline) {
-    const Time answered = net->now() + net->latency() + net->latency();
-    co_await net->sleep(std::min(answered, deadline) - net->now());
-    if (net->now() >= deadline) co_return fail(Code::kTimeout, "connecting to " + address);
+    auto reached = co_await reach(net, caller.machine, address, deadline);
+    CO_TRY(std::move(reached));
     SimListener* const listener = net->find_listener(address);
     auto connection = std::make_shared<Connection>();
-    connection->ends[0].name = std::move(from);
-    connection->ends[0].incarnation = incarnation;
+    const bool for_nodes = caller.tls != nullptr;
+    // One side would talk plainly and the other not: both fail.
+    const bool unlike = listener != nullptr && listener->is_for_nodes() != for_nodes;
+    if (unlike) connection->reset_now();
+    connection->ends[0].name = std::move(caller.name);
+    connection->ends[0].machine = std::move(caller.machine);
+    connection->ends[0].incarnation = caller.incarnation;
+    connection->ends[0].tls = std::move(caller.tls);
     connection->ends[1].name = address;
     if (listener == nullptr || !listener->offer(connection)) {
         co_return fail(Code::kUnavailable, address + " refuses connections");
     }
+    if (unlike) co_return fail(Code::kClosed, address + " speaks TLS or not, unlike us");
     net->add_connection(connection);
-    net->trace("connected", incarnation);
-    co_return std::make_unique<SimStream>(net, connection, 0);
+    net->trace("connected", caller.incarnation);
+    auto stream = make_stream(net, connection, 0);
+    if (for_nodes) {
+        auto shaken = co_await begin_handshake(net.get(), connection, deadline);
+        CO_TRY(std::move(shaken));
+    }
+    co_return stream;
 }
 
 class SimNetwork final : public Network {
@@ -312,19 +139,44 @@ class SimNetwork final : public Network {
 
     Result<std::unique_ptr<Listener>> listen(std::string address, TlsServer* tls) override {
         if (tls != nullptr) return fail(Code::kUnsupported, "no TLS in simulation");
-        auto listener = std::make_unique<SimListener>(state_, incarnation_);
-        TRY(listener->listen(machine_, address));
-        return listener;
+        return listen_as(address, nullptr);
     }
     Task<Result<std::unique_ptr<Stream>>> connect(std::string address, Time deadline) override {
-        const std::string from = machine_ + ":" + std::to_string(next_port_++);
-        return connect_to(state_, from, incarnation_, std::move(address), deadline);
+        return connect_to(state_, caller(nullptr), std::move(address), deadline);
+    }
+    Result<std::unique_ptr<Listener>> listen_nodes(std::string address,
+                                                   std::shared_ptr<const NodeTls> tls) override {
+        HAMSTER_ASSERT(tls != nullptr);
+        if (tls->certificate.empty()) {
+            return fail(Code::kInvalid, "listening for nodes takes a certificate");
+        }
+        return listen_as(address, std::move(tls));
+    }
+    Task<Result<std::unique_ptr<Stream>>> connect_node(std::string address,
+                                                       std::shared_ptr<const NodeTls> tls,
+                                                       Time deadline) override {
+        HAMSTER_ASSERT(tls != nullptr);
+        return connect_to(state_, caller(std::move(tls)), std::move(address), deadline);
     }
     Result<std::unique_ptr<TlsServer>> load_tls(std::string, std::string) override {
         return fail(Code::kUnsupported, "no TLS in simulation");
     }
 
   private:
+    Result<std::unique_ptr<Listener>> listen_as(const std::string& address,
+                                                std::shared_ptr<const NodeTls> tls) {
+        auto listener =
+            std::make_unique<SimListener>(state_, machine_, incarnation_, std::move(tls));
+        TRY(listener->listen(address));
+        return listener;
+    }
+    Caller caller(std::shared_ptr<const NodeTls> tls) {
+        return {.name = machine_ + ":" + std::to_string(next_port_++),
+                .machine = machine_,
+                .incarnation = incarnation_,
+                .tls = std::move(tls)};
+    }
+
     std::shared_ptr<NetworkState> state_;
     std::string machine_;
     std::uint32_t incarnation_;
@@ -354,6 +206,7 @@ Result<std::uint16_t> NetworkState::add_listener(SimListener* listener, std::str
             return fail(Code::kConflict, exact + " is in use");
         }
     }
+    homes_[exact] = machine;
     listeners_.push_back({std::move(machine), std::move(exact), listener});
     return port;
 }
@@ -373,19 +226,98 @@ SimListener* NetworkState::find_listener(const std::string& address) {
     return found.empty() ? nullptr : found[random().below(found.size())];
 }
 
-void NetworkState::add_connection(const std::shared_ptr<Connection>& connection) {
+void NetworkState::add_connection(const ConnectionPtr& connection) {
     std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
     connections_.push_back(connection);
 }
 
-void NetworkState::crash(std::uint32_t incarnation) {
+std::string NetworkState::machine_of(const std::string& address) const {
+    const auto home = homes_.find(address);
+    return home != homes_.end() ? home->second : address.substr(0, address.rfind(':'));
+}
+
+std::vector<ConnectionPtr> NetworkState::live_connections() const {
+    std::vector<ConnectionPtr> live;
     for (const auto& weak : connections_) {
-        const auto connection = weak.lock();
-        if (connection == nullptr) continue;
-        const bool concerned = std::ranges::any_of(
-            connection->ends, [=](const End& end) { return end.incarnation == incarnation; });
-        if (concerned) at(now() + latency(), [connection] { connection->reset_now(); });
+        if (auto connection = weak.lock()) live.push_back(std::move(connection));
     }
+    return live;
+}
+
+void NetworkState::crash(std::uint32_t incarnation) {
+    for (const ConnectionPtr& connection : live_connections()) {
+        for (const std::size_t side : {0U, 1U}) {
+            if (connection->ends[side].incarnation != incarnation) continue;
+            send_reset(*this, connection, side);
+            break;  // once, even if it was connected to itself
+        }
+    }
+}
+
+void NetworkState::set_link(const std::string& from, const std::string& to,
+                            const LinkFaults& faults) {
+    HAMSTER_ASSERT(from != to, from);
+    HAMSTER_ASSERT(faults.extra_latency >= Micros(0), from, to);
+    trace("link " + from + " " + to,
+          mix64(static_cast<std::uint64_t>(faults.extra_latency.count()) ^
+                mix64(faults.reset_ppm * 2ULL + (faults.cut ? 1 : 0))));
+    const bool was_cut = is_cut(from, to);
+    const Time since = horizon(from, to);
+    links_[{from, to}] = {faults, was_cut && faults.cut ? since : now()};
+    if (!was_cut || faults.cut) return;
+    for (const ConnectionPtr& connection : live_connections()) {
+        for (const std::size_t side : {0U, 1U}) {
+            const bool concerned =
+                connection->ends[side].machine == to && connection->ends[1 - side].machine == from;
+            if (concerned) release_held(*this, connection, side, since);
+        }
+    }
+    links_changed_.wake_all();
+}
+
+void NetworkState::heal_links() {
+    for (const auto& [ends, link] : links_) set_link(ends.first, ends.second, {});
+    links_.clear();
+}
+
+void NetworkState::reset_connections(const std::string& a, const std::string& b) {
+    trace("reset " + a, mix_text(0, b));
+    for (const ConnectionPtr& connection : live_connections()) {
+        const std::string& first = connection->ends[0].machine;
+        const std::string& second = connection->ends[1].machine;
+        const bool concerned = (first == a && second == b) || (first == b && second == a);
+        if (concerned) connection->reset_now();
+    }
+}
+
+const NetworkState::Link* NetworkState::find_link(const std::string& from,
+                                                  const std::string& to) const {
+    if (links_.empty()) return nullptr;  // nearly always
+    const auto link = links_.find({from, to});
+    return link == links_.end() ? nullptr : &link->second;
+}
+
+bool NetworkState::is_cut(const std::string& from, const std::string& to) const {
+    const Link* const link = find_link(from, to);
+    return link != nullptr && link->faults.cut;
+}
+
+Time NetworkState::horizon(const std::string& from, const std::string& to) const {
+    const Link* const link = find_link(from, to);
+    return link != nullptr && link->faults.cut ? link->since : now();
+}
+
+Micros NetworkState::latency(const std::string& from, const std::string& to) {
+    const Link* const link = find_link(from, to);
+    return latency() + (link == nullptr ? Micros(0) : link->faults.extra_latency);
+}
+
+bool NetworkState::draw_reset(const std::string& from, const std::string& to) {
+    const Link* const link = find_link(from, to);
+    if (link == nullptr || link->faults.reset_ppm == 0) return false;
+    const bool drawn = random().below(1'000'000) < link->faults.reset_ppm;
+    if (drawn) trace("link reset " + from, mix_text(0, to));
+    return drawn;
 }
 
 Micros NetworkState::latency() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -35,12 +36,8 @@ void Scheduler::end(Incarnation* incarnation, const std::function<void()>& teard
     const bool before = std::exchange(WaiterRegistry::abandoning(), true);
     incarnation->scheduler = nullptr;
     // Out of the containers first: destroying one frame may reach into any of them.
-    std::vector<Action> doomed;
-    std::erase_if(ready_, [&](Handler& handler) {
-        if (handler.owner != incarnation) return false;
-        doomed.push_back(std::move(handler.action));
-        return true;
-    });
+    std::deque<Action> doomed = std::exchange(incarnation->parked, {});
+    take_ready(incarnation, doomed);
     for (auto timer = timers_.begin(); timer != timers_.end();) {
         const auto next = std::next(timer);
         if (timer->second.owner == incarnation) {
@@ -58,8 +55,36 @@ void Scheduler::end(Incarnation* incarnation, const std::function<void()>& teard
     if (--incarnation->references == 0) delete incarnation;
 }
 
+void Scheduler::take_ready(const Incarnation* owner, std::deque<Action>& out) {
+    std::erase_if(ready_, [&](Handler& handler) {
+        if (handler.owner != owner) return false;
+        out.push_back(std::move(handler.action));
+        return true;
+    });
+}
+
+void Scheduler::pause(Incarnation* incarnation) {
+    HAMSTER_ASSERT(incarnation->scheduler == this && !incarnation->paused, incarnation->id);
+    trace("pause");
+    incarnation->paused = true;
+    take_ready(incarnation, incarnation->parked);
+}
+
+void Scheduler::resume(Incarnation* incarnation) {
+    HAMSTER_ASSERT(incarnation->scheduler == this && incarnation->paused, incarnation->id);
+    trace("resume");
+    incarnation->paused = false;
+    for (Action& action : std::exchange(incarnation->parked, {})) {
+        enqueue(incarnation, std::move(action));
+    }
+}
+
 void Scheduler::enqueue(Incarnation* owner, Action action) {
     HAMSTER_ASSERT(owner->scheduler == this, owner->id);
+    if (owner->paused) {
+        owner->parked.push_back(std::move(action));
+        return;
+    }
     ready_.push_back(Handler{owner, std::move(action)});
 }
 
@@ -109,7 +134,12 @@ bool Scheduler::step() {
     if (timers_.empty()) return false;
     auto timer = timers_.extract(timers_.begin());
     now_ = timer.key().first;
-    run(std::move(timer.mapped()));
+    Handler& due = timer.mapped();
+    if (due.owner->paused) {
+        due.owner->parked.push_back(std::move(due.action));
+    } else {
+        run(std::move(due));
+    }
     return true;
 }
 

@@ -34,6 +34,8 @@ struct Incarnation {
     std::uint32_t id;
     std::size_t references = 0;
     std::size_t frames = 0;  // spawned coroutines that have not finished
+    bool paused = false;
+    std::deque<Action> parked;  // became ready while it was paused
     WaiterRegistry registry;
     asio::execution_context context;
 };
@@ -112,11 +114,17 @@ class Scheduler {
     // asserts that no frame of it is left anywhere.
     void end(Incarnation* incarnation, const std::function<void()>& teardown);
 
+    // Parks what is ready of it, and what becomes ready until resume(). Asserts that it is not
+    // paused; resume() asserts that it is.
+    void pause(Incarnation* incarnation);
+    void resume(Incarnation* incarnation);
+
     void enqueue(Incarnation* owner, Action action);
     void at(Time time, Incarnation* owner, Action action);
     // Belongs to the incarnation whose handler runs now.
     Task<void> sleep(Micros duration);
-    // Runs one ready handler, else advances time to the next timer and runs it. False when idle.
+    // Runs one ready handler, else advances time to the next timer and runs it, or parks it if its
+    // owner is paused. False when idle.
     bool step();
 
     [[nodiscard]] Time now() const { return now_; }
@@ -136,6 +144,8 @@ class Scheduler {
         Incarnation* owner;
         Action action;
     };
+    // Appends the ready handlers of one incarnation to `out`, in order.
+    void take_ready(const Incarnation* owner, std::deque<Action>& out);
     void run(Handler handler);
 
     Time now_{1'000'000};

@@ -15,6 +15,8 @@ namespace {
 
 // Simulated time starts here: 2026-01-01T00:00:00Z.
 constexpr std::int64_t kEpochUnixMs = 1'767'225'600'000;
+// The name under which links know the harness.
+constexpr const char* kHarness = "harness";
 
 class SimClock final : public Clock {
   public:
@@ -91,11 +93,14 @@ struct Simulator::Impl {
           scheduler(with_seed),
           harness_incarnation(scheduler.begin()),
           network(std::make_shared<NetworkState>(&scheduler, harness_incarnation)),
-          harness(&scheduler, seed, "harness", std::make_shared<DiskState>(&scheduler, "harness"),
+          harness(&scheduler, seed, kHarness, std::make_shared<DiskState>(&scheduler, kHarness),
                   network, &harness_offset_ms, harness_incarnation) {}
 
     // Calls the crash handler of a machine that has reached its boundary.
     bool crash_one_due();
+    [[nodiscard]] bool is_known(const std::string& name) const {
+        return name == kHarness || machines.contains(name);
+    }
     void drive(const bool& done, const std::function<bool()>& gave_up, Micros limit);
 
     std::uint64_t seed;
@@ -217,6 +222,18 @@ void Simulator::set_network_faults(const NetworkFaults& faults) {
     impl_->network->set_faults(faults);
 }
 
+void Simulator::set_link(const std::string& from, const std::string& to, const LinkFaults& faults) {
+    HAMSTER_ASSERT(impl_->is_known(from) && impl_->is_known(to), from, to);
+    impl_->network->set_link(from, to, faults);
+}
+
+void Simulator::heal_links() { impl_->network->heal_links(); }
+
+void Simulator::reset_connections(const std::string& a, const std::string& b) {
+    HAMSTER_ASSERT(impl_->is_known(a) && impl_->is_known(b), a, b);
+    impl_->network->reset_connections(a, b);
+}
+
 Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Machine::~Machine() = default;
 
@@ -248,6 +265,20 @@ void Machine::crash(const std::function<void()>& teardown) {
     });
     impl_->disk->crash();
     impl_->network->crash(id);
+}
+
+void Machine::pause() {
+    HAMSTER_ASSERT(impl_->life != nullptr, impl_->name);
+    impl_->scheduler->pause(impl_->life->incarnation);
+}
+
+void Machine::resume() {
+    HAMSTER_ASSERT(impl_->life != nullptr, impl_->name);
+    impl_->scheduler->resume(impl_->life->incarnation);
+}
+
+bool Machine::is_paused() const {
+    return impl_->life != nullptr && impl_->life->incarnation->paused;
 }
 
 void Machine::crash_at_io(std::uint64_t n, std::function<void()> on_crash) {

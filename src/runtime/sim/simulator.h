@@ -31,6 +31,14 @@ struct NetworkFaults {
     std::int64_t max_latency_us = 2000;
 };
 
+// Faults of one direction between two machines. Default: none.
+struct LinkFaults {
+    // Nothing arrives until it heals; connections stay (network.h says the rest).
+    bool cut = false;
+    Micros extra_latency{0};      // on top of NetworkFaults::max_latency_us; 0 or more
+    std::uint32_t reset_ppm = 0;  // per write into it and read from it: the connection is reset
+};
+
 class Simulator {
   public:
     explicit Simulator(std::uint64_t seed);
@@ -56,6 +64,11 @@ class Simulator {
     bool step();
 
     void set_network_faults(const NetworkFaults& faults);
+    // Replaces the faults of the direction `from` -> `to`: names of two machines, or "harness".
+    void set_link(const std::string& from, const std::string& to, const LinkFaults& faults);
+    void heal_links();  // clears all
+    // Resets all connections between two machines at once, even over a cut link.
+    void reset_connections(const std::string& a, const std::string& b);
     // Overrides the seed's choice: ready handlers run in random order, or first in first out.
     void set_permute(bool permute);
 
@@ -96,6 +109,12 @@ class Machine {
     World& world();  // of the running incarnation
     // Ends the incarnation as described above. `teardown` destroys what its owner holds of it.
     void crash(const std::function<void()>& teardown);
+    // Like SIGSTOP and SIGCONT: meanwhile nothing of the incarnation runs, its timers fire late
+    // (all at once after resume()), bytes for it wait, and others' time goes on. It can crash
+    // meanwhile.
+    void pause();
+    void resume();
+    [[nodiscard]] bool is_paused() const;
     // Arms a crash at the n-th disk I/O boundary from now (1: the next one). `on_crash` is called
     // from the step() that reaches it, outside any frame, and must call crash().
     void crash_at_io(std::uint64_t n, std::function<void()> on_crash);
