@@ -141,7 +141,8 @@ Task<Result<std::string>> Keeper::answer_transfer(std::string payload) {
         }
         if (to.is_zero()) co_return fail(Code::kPrecondition, "no other voter is fit to lead");
     }
-    if (to != self_id_) CO_TRY(replica_->transfer(to));
+    const Result<void> begun = to == self_id_ ? Result<void>{} : replica_->transfer(to);
+    if (!begun) co_return std::unexpected(begun.error());
     proto::TransferReply reply;
     reply.set_to(std::string(to.view()));
     co_return reply.SerializeAsString();

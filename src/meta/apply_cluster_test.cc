@@ -417,7 +417,7 @@ TEST(ClusterReplicas, TheSameCommandsGiveTheSameBytes) {
     for (const Command& command : history()) {
         const Answer answer = one.apply(command);
         one.now += 50;
-        const auto other = meta::apply(staging, {++index}, one.last);
+        const auto other = meta::apply(staging, base::LogIndex{++index}, one.last);
         ASSERT_TRUE(other);
         EXPECT_EQ(other->SerializeAsString(), answer.SerializeAsString());
     }

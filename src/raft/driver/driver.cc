@@ -299,14 +299,6 @@ void Driver::note_chains(const std::vector<Entry>& written) {
     }
 }
 
-bool Driver::is_alone() const {
-    const Members& members = core_->members();
-    return core_->role() == Role::kLeader && members.voters.size() == 1 &&
-           members.is_voter(options_.core.self) && !core_->has_pending_membership();
-}
-
-std::uint64_t Driver::cluster_time_ms() const { return world_->clock.unix_ms(); }
-
 void Driver::uncache_from(LogIndex index) {
     while (!cache_.empty() && cache_.back().index() >= index.value) {
         cache_bytes_ -= cost_of(cache_.back());

@@ -111,10 +111,6 @@ class Driver {
     [[nodiscard]] LogIndex applied() const { return applied_; }
     // The state machine cannot go on: this node takes no part until the next start.
     void give_up(const Error& error) { fail_with(error); }
-    // Leads, votes alone, and that is not about to change: a read needs no round.
-    [[nodiscard]] bool is_alone() const;
-    // ms since 1970.
-    [[nodiscard]] std::uint64_t cluster_time_ms() const;
     // Why this node takes no part any more.
     [[nodiscard]] const std::optional<Error>& failure() const { return failed_; }
 
