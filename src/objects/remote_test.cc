@@ -433,6 +433,7 @@ TEST(KeptTable, KeepsEverythingAtFirstAndWhenItIsFull) {
     EXPECT_TRUE(table.is_kept(blob_id(1), start + 59 * second));
     EXPECT_FALSE(table.is_kept(blob_id(1), start + 60 * second));
     std::vector<base::BlobId> blobs;
+    blobs.reserve(KeptTable::kMaxBlobs);
     for (std::uint64_t i = 0; i < KeptTable::kMaxBlobs; ++i) blobs.push_back(blob_id(i));
     table.keep(blobs, start + 60 * second);
     table.keep(blobs, start + 61 * second);  // the same ones: no overflow
