@@ -1,4 +1,4 @@
-// status, user and key: the verbs that ask the running node.
+// user and key: verbs that ask the running node.
 #include <fmt/format.h>
 
 #include <boost/json/serialize.hpp>
@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/control_client.h"
+#include "cli/json_fields.h"
 #include "cli/verbs.h"
 
 namespace hamster::cli {
@@ -35,67 +36,6 @@ int call(const Args& args, Console& console, const std::string& method, const st
 int change(const Args& args, Console& console, const std::string& path, const std::string& field,
            Show show) {
     return call(args, console, "POST", path, {{field, args.operands()[0]}}, show);
-}
-
-std::string text_of(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains({name.data(), name.size()});
-    if (value == nullptr) return "?";
-    return value->is_string() ? std::string(value->get_string().c_str()) : json::serialize(*value);
-}
-
-std::uint64_t number_of(const json::object& object, std::string_view name) {
-    const json::value* value = object.if_contains({name.data(), name.size()});
-    if (value == nullptr) return 0;
-    boost::system::error_code error;
-    const auto number = value->to_number<std::uint64_t>(error);
-    return error ? 0 : number;
-}
-
-std::string bytes_text(std::uint64_t bytes) {
-    constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-    double value = static_cast<double>(bytes);
-    std::size_t unit = 0;
-    while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-        value /= 1024;
-        ++unit;
-    }
-    return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
-std::string duration_text(std::uint64_t seconds) {
-    if (seconds < 60) return fmt::format("{} s", seconds);
-    if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
-    if (seconds < 86400) return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
-    return fmt::format("{} d {} h", seconds / 86400, seconds / 3600 % 24);
-}
-
-void show_status(const json::object& s, Console& console) {
-    const json::value* full = s.if_contains("full");
-    const bool is_full = full != nullptr && full->is_bool() && full->get_bool();
-    const auto line = [&](std::string_view name, const std::string& value) {
-        console.out << fmt::format("{:<9} {}\n", name, value);
-    };
-    line("node", fmt::format("{} ({})", text_of(s, "node"), text_of(s, "node_id")));
-    line("cluster", text_of(s, "cluster_id"));
-    line("state",
-         fmt::format("{}{}, up {}, version {}", text_of(s, "state"),
-                     is_full ? ", FULL: writes answer 507" : "",
-                     duration_text(number_of(s, "uptime_seconds")), text_of(s, "version")));
-    line("holds", fmt::format("{} objects in {} buckets, {}", number_of(s, "objects"),
-                              number_of(s, "buckets"), bytes_text(number_of(s, "object_bytes"))));
-    line("disk",
-         fmt::format("{} free of {}, {} in segments", bytes_text(number_of(s, "disk_free_bytes")),
-                     bytes_text(number_of(s, "disk_total_bytes")),
-                     bytes_text(number_of(s, "disk_bytes"))));
-    line("garbage",
-         fmt::format("{} blobs, {}, waiting to be collected", number_of(s, "garbage_blobs"),
-                     bytes_text(number_of(s, "garbage_bytes"))));
-    if (number_of(s, "corrupt_slices") > 0) {
-        line("DAMAGE", fmt::format("{} corrupt slices found since the start: see the log",
-                                   number_of(s, "corrupt_slices")));
-    }
-    line("s3", text_of(s, "s3"));
-    line("admin", text_of(s, "admin").empty() ? "none" : text_of(s, "admin"));
 }
 
 void show_pair(const json::object& pair, Console& console) {
@@ -131,9 +71,6 @@ void show_done(const json::object&, Console& console) { console.out << "Done.\n"
 
 }  // namespace
 
-int run_status(const Args& args, Console& console) {
-    return call(args, console, "GET", "/v1/status", {}, show_status);
-}
 int run_user_list(const Args& args, Console& console) {
     return call(args, console, "GET", "/v1/users", {}, show_users);
 }

@@ -8,22 +8,55 @@ constexpr Flag kDataDir{"data-dir", "DIR", "the node's data directory", "", true
 constexpr Flag kJson{"json", "", "print JSON", ""};
 constexpr Flag kLogLevel{"log-level", "LEVEL", "debug, info, warn or error", "info"};
 
-constexpr Flag kInitFlags[] = {kDataDir};
+constexpr Flag kNode{"node", "NAME", "a name for this node, unique in the cluster", ""};
+constexpr Flag kListen{"listen", "ADDRESS",
+                       "where other nodes reach this one; remembered; at first 127.0.0.1:7946", ""};
+constexpr Flag kZone{"zone", "NAME", "its failure domain: a rack, a room, a site", ""};
+constexpr Flag kCapacity{"capacity", "SIZE", "space to use: 500GiB, 4TB; at first the disk's size",
+                         ""};
+
+constexpr Flag kInitFlags[] = {kDataDir, kNode, kListen, kZone, kCapacity};
+constexpr Flag kJoinFlags[] = {
+    kDataDir, {"token", "TOKEN", "from `hamster token` on a member", "", true},
+    kNode,    kListen,
+    kZone,    kCapacity};
 constexpr Flag kServeFlags[] = {
     kDataDir,
+    {"token", "TOKEN", "join the cluster of this token first, unless that has been done", ""},
+    kNode,
+    kListen,
+    kZone,
+    kCapacity,
     {"s3", "ADDRESS", "where S3 clients connect", "127.0.0.1:9000"},
-    {"admin", "ADDRESS", "/metrics, /healthz and /readyz; `none` for none", "127.0.0.1:9001"},
+    {"no-s3", "", "serve no S3 clients here", ""},
+    {"admin", "ADDRESS",
+     "/metrics, /healthz and /readyz; at first 127.0.0.1, the S3 port + 1000; `none` for none", ""},
     {"region", "NAME", "the region clients must name", "us-east-1"},
     {"domain", "NAME", "also serve virtual-hosted buckets under this name", ""},
     {"tls-cert", "FILE", "certificate chain, PEM: serve HTTPS; read again on SIGHUP", ""},
     {"tls-key", "FILE", "its private key, PEM", ""},
-    {"node", "NAME", "a name for this node in status and logs", ""},
     {"access-log", "", "log one line per request", ""},
     {"accept-lost-segments", "", "start although segment files are missing: gives up their objects",
      ""},
     kLogLevel,
 };
 constexpr Flag kClientFlags[] = {kDataDir, kJson};
+constexpr Flag kStatusFlags[] = {
+    kDataDir, {"watch", "", "show it again every two seconds", ""}, kJson};
+constexpr Flag kTokenFlags[] = {
+    kDataDir, {"ttl", "TIME", "how long it can be used: 10m, 24h, 7d", "24h"}, kJson};
+constexpr Flag kCanStopFlags[] = {
+    kDataDir, {"node", "NAME", "the node that is to be stopped", "", true}, kJson};
+constexpr Flag kTransferFlags[] = {
+    kDataDir, {"to", "NAME", "the voter that should lead; else whichever is fit", ""}, kJson};
+constexpr std::string_view kCanStopLesson =
+    "Asks the leader, which asks every node now. Exit code 0: stopping it is safe; 1: it is not, "
+    "and the\nreason is printed. For scripts: hamster can-stop -data-dir D -node n2 && ssh n2 "
+    "systemctl stop hamster\n";
+constexpr std::string_view kRemoveLesson =
+    "The node stops voting first, and hands over leadership if it leads. Its id never returns: to "
+    "use the\nmachine again, start it with an empty data directory and a new token. Refused while "
+    "objects lie on it.\n";
 constexpr Flag kBenchFlags[] = {
     {"endpoint", "URL", "of any S3 server; http or https", "http://127.0.0.1:9000"},
     {"access-key", "ID", "instead of HAMSTER_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID", ""},
@@ -65,7 +98,15 @@ constexpr Flag kVersionFlags[] = {kJson};
 constexpr Verb kVerbs[] = {
     {"init", "", "Make a data directory for a new node", kInitFlags, run_init},
     {"serve", "", "Run the node", kServeFlags, run_serve},
-    {"status", "", "Show the running node at a glance", kClientFlags, run_status},
+    {"join", "", "Make a data directory for a node of an existing cluster", kJoinFlags, run_join},
+    {"token", "", "Mint a token that admits one new node", kTokenFlags, run_token},
+    {"status", "", "Show the cluster and this node at a glance", kStatusFlags, run_status},
+    {"can-stop", "", "Ask whether a node can be stopped safely", kCanStopFlags, run_can_stop,
+     kCanStopLesson},
+    {"transfer-leadership", "", "Let another voter lead the metadata", kTransferFlags,
+     run_transfer_leadership},
+    {"remove", "NODE", "Take a node out of the cluster for good", kClientFlags, run_remove,
+     kRemoveLesson},
     {"user create", "NAME", "Make a user and show a key pair, once", kClientFlags, run_user_create},
     {"user list", "", "List users and their keys", kClientFlags, run_user_list},
     {"user disable", "NAME", "Refuse a user's requests", kClientFlags, run_user_disable},

@@ -11,6 +11,11 @@ namespace hamster::cli {
 std::span<const Verb> verbs();
 
 int run_init(const Args& args, Console& console);
+int run_join(const Args& args, Console& console);
+int run_token(const Args& args, Console& console);
+int run_can_stop(const Args& args, Console& console);
+int run_transfer_leadership(const Args& args, Console& console);
+int run_remove(const Args& args, Console& console);
 int run_serve(const Args& args, Console& console);
 int run_status(const Args& args, Console& console);
 int run_user_create(const Args& args, Console& console);
