@@ -49,7 +49,8 @@ struct DriverOptions {
     std::uint64_t cache_bytes = 32ULL << 20;   // of entries, for followers that keep up
     std::uint64_t message_bytes = 1ULL << 20;  // of entries in one append, at least one entry
     std::size_t max_waiting = 4096;            // proposals and reads under way
-    // Role, term, leader or members changed. Must not call the driver; may be empty.
+    // Role, term, leader or members changed. May look, must not call anything that acts; may be
+    // empty.
     std::function<void()> on_change;
 };
 
