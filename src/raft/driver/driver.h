@@ -108,6 +108,9 @@ class Driver {
     // barrier.
     [[nodiscard]] bool is_alone() const;
 
+    // A write waits for space: a snapshot would be refused, and need not be sent.
+    [[nodiscard]] bool waits_for_space() const { return disk_is_full_; }
+
     [[nodiscard]] const Core& core() const { return *core_; }
     [[nodiscard]] LogIndex applied() const { return applied_; }
     // Why this node takes no part any more.
