@@ -211,8 +211,8 @@ TEST_P(CoreTest, KeepsItsPromisesUnderFaults) {
     EXPECT_GT(reached.reads, 1000U);
     EXPECT_GT(reached.snapshots, 10U);
     EXPECT_GT(reached.memberships, 50U);
-    EXPECT_GT(reached.transfers, 50U);
-    EXPECT_GT(reached.taken_back, 10U);
+    EXPECT_GT(reached.transfers, 20U);
+    EXPECT_GT(reached.taken_back, 0U);
     EXPECT_GT(reached.damages, 10U);
 }
 

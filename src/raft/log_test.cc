@@ -271,11 +271,13 @@ TEST(RaftLog, AMissingDamagedOrOldVoteIsRefused) {
     s.world = &s.machine.boot();
     ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
     EXPECT_EQ(s.error->code, Code::kCorrupt);
+    EXPECT_NE(s.error->context.find("under a new identity"), std::string::npos);
     s.end();
     s.machine.remove_file("raft/vote");
     s.world = &s.machine.boot();
     ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
     EXPECT_EQ(s.error->code, Code::kCorrupt);
+    EXPECT_NE(s.error->context.find("under a new identity"), std::string::npos);
 }
 
 Task<void> put_vote(Scene* s, std::uint64_t term) {
@@ -293,6 +295,93 @@ TEST(RaftLog, AVoteBehindTheLogIsRefused) {
     ASSERT_TRUE(s.sim.run_on(s.machine, put_vote(&s, 1)));
     ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
     EXPECT_EQ(s.error->code, Code::kCorrupt);
+}
+
+Task<void> open_or_rejoin(Scene* s, Tail base) {
+    s->error.reset();
+    auto opened = co_await Log::open_or_rejoin(s->world, "raft", kTiny, &s->metrics, base);
+    if (opened) {
+        s->log = std::move(*opened);
+    } else {
+        s->error = opened.error();
+    }
+}
+
+// The first group of the first file, which is not the log's end.
+void flip_in_the_middle(Scene& s) {
+    s.end();
+    s.machine.flip_bit("raft/log/0000000000000001.wal", 8 * base::kBlock + 17);
+    s.world = &s.machine.boot();
+}
+
+TEST(RaftLog, ADamagedLogBeginsAnewAndTheVoteSaysSo) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 10, 1000)));
+    const Tail base{{4}, {1}, 99};
+    s.restart();
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_or_rejoin(&s, base)));
+    ASSERT_FALSE(s.error);
+    EXPECT_EQ(s.log->last_index().value, 10U);  // nothing was wrong
+    EXPECT_EQ(s.log->vote(), (Vote{{1}, node()}));
+    flip_in_the_middle(s);
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    EXPECT_EQ(s.error->code, Code::kCorrupt);
+    s.restart();
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_TRUE(s.sim.run_on(s.machine, open_or_rejoin(&s, base)));
+        ASSERT_FALSE(s.error) << s.error->context;
+        EXPECT_EQ(s.log->first_index().value, 5U);
+        EXPECT_EQ(s.log->last_index().value, 4U);
+        EXPECT_EQ(s.log->opened_terms().last(), (Position{{4}, {1}}));
+        EXPECT_EQ(s.log->vote(), (Vote{{2}, {}, {2}}));
+        s.restart();
+    }
+}
+
+TEST(RaftLog, ADamagedLogWithoutItsVoteStaysRefused) {
+    for (const bool is_missing : {true, false}) {
+        Scene s;
+        ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+        ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 10, 1000)));
+        flip_in_the_middle(s);
+        s.end();
+        if (is_missing) {
+            s.machine.remove_file("raft/vote");
+        } else {
+            s.machine.flip_bit("raft/vote", 99);
+        }
+        s.world = &s.machine.boot();
+        ASSERT_TRUE(s.sim.run_on(s.machine, open_or_rejoin(&s, {{4}, {1}, 99})));
+        ASSERT_TRUE(s.error);
+        EXPECT_EQ(s.error->code, Code::kCorrupt);
+        EXPECT_TRUE(s.machine.durable_content("raft/log/0000000000000001.wal"));
+    }
+}
+
+TEST(RaftLog, ACrashWhileADamagedLogIsEmptiedIsNoLoss) {
+    int crashes = 0;
+    for (std::uint64_t io = 1; io <= 60; ++io) {
+        Scene s(io);
+        ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+        ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 20, 3000)));  // several files
+        flip_in_the_middle(s);
+        const Tail base{{4}, {1}, 99};
+        s.machine.crash_at_io(io, [&s] { s.machine.crash([&s] { s.log.reset(); }); });
+        if (s.sim.run_on(s.machine, open_or_rejoin(&s, base))) {
+            s.machine.disarm_crash();
+        } else {
+            ++crashes;
+        }
+        s.restart();
+        ASSERT_TRUE(s.sim.run_on(s.machine, open_or_rejoin(&s, base)));
+        ASSERT_FALSE(s.error) << io << ": " << s.error->context;
+        EXPECT_EQ(s.log->last_index().value, 4U) << io;
+        EXPECT_GE(s.log->vote().term.value, 2U) << io;
+        EXPECT_EQ(s.log->vote().rejoin, s.log->vote().term) << io;
+        EXPECT_TRUE(s.log->vote().voted_for.is_zero()) << io;
+    }
+    EXPECT_GT(crashes, 20);
 }
 
 // Crashes anywhere, again and again: what was acknowledged is there in order, terms never repeat.

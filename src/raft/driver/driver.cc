@@ -48,6 +48,9 @@ Task<Result<void>> Driver::start(Applied applied) {
             fmt::format("the state ends at entry {}, but the log holds {} to {}",
                         applied.at.index.value, base.value, restored.log.last().index.value));
     }
+    if (applied.members.voters.empty() && applied.at.index.value > 0) {
+        co_return fail(Code::kCorrupt, "the state does not say who takes part");
+    }
     restored.memberships = {{base, applied.members}};
     auto visit = [this, &restored](const Entry& entry) -> Result<void> {
         if (entry.kind() == Entry::CONFIGURATION) {

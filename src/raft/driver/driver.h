@@ -49,7 +49,8 @@ struct DriverOptions {
     std::uint64_t cache_bytes = 32ULL << 20;   // of entries, for followers that keep up
     std::uint64_t message_bytes = 1ULL << 20;  // of entries in one append, at least one entry
     std::size_t max_waiting = 4096;            // proposals and reads under way
-    // Role, term, leader or members changed. Must not call the driver; may be empty.
+    // Role, term, leader or members changed. May look, must not call anything that acts; may be
+    // empty.
     std::function<void()> on_change;
 };
 
@@ -106,6 +107,9 @@ class Driver {
     // Leads as the only voter, and all that was ever acknowledged is applied: a read needs no
     // barrier.
     [[nodiscard]] bool is_alone() const;
+
+    // A write waits for space: a snapshot would be refused, and need not be sent.
+    [[nodiscard]] bool waits_for_space() const { return disk_is_full_; }
 
     [[nodiscard]] const Core& core() const { return *core_; }
     [[nodiscard]] LogIndex applied() const { return applied_; }
