@@ -115,6 +115,10 @@ Task<Result<Answer>> ReplicaImpl::attempt(const Command* command) {
 }
 
 Task<Result<Answer>> ReplicaImpl::propose_as_leader(Command command) {
+    // A new leader has only its own clock until it has heard a majority.
+    if (!driver_->knows_cluster_time()) {
+        co_return fail(Code::kUnavailable, "the leader does not know the time yet");
+    }
     command.set_stamp_ms(next_stamp());
     auto placed = co_await driver_->propose(command.SerializeAsString());
     CO_TRY_ASSIGN(const raft::Tail at, placed);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -151,17 +152,18 @@ class RealDisk final : public Disk {
     RootPtr root_;
     BlockingPool* pool_;
     std::mutex mutex_;
-    std::vector<Fd> locks_;  // guarded by mutex_
+    std::map<std::string, Fd> locks_;  // by path; guarded by mutex_
 };
 
 Result<void> RealDisk::lock(std::string path) {
+    const std::lock_guard guard(mutex_);
+    if (locks_.contains(path)) return {};
     TRY_ASSIGN(Fd fd, open_at(*root_, path, O_RDWR | O_CREAT));
     if (retry([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
         if (errno == EWOULDBLOCK) return fail(Code::kConflict, real_path(path) + " is locked");
         return os_error(errno, "lock " + path);
     }
-    const std::lock_guard guard(mutex_);
-    locks_.push_back(std::move(fd));
+    locks_.emplace(std::move(path), std::move(fd));
     return {};
 }
 

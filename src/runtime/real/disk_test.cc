@@ -191,6 +191,7 @@ TEST(RealDisk, LockIsExclusiveUntilTheDiskGoes) {
     auto second = open_disk(dir.path() + "/", false, &pool);
     ASSERT_TRUE(first && second);
     expect_ok((*first)->lock("LOCK"));
+    expect_ok((*first)->lock("LOCK"));
     EXPECT_EQ((*second)->lock("LOCK").error().code, Code::kConflict);
     first->reset();
     expect_ok((*second)->lock("LOCK"));
