@@ -110,10 +110,11 @@ Task<json::object> cluster_status(cluster::Cluster* cluster) {
     auto asked = co_await cluster->keeper().status();
     if (!asked) co_return json::object{{"error", asked.error().context}};
     const ClusterStatus& status = *asked;
+    std::vector<const ClusterStatus::Member*> by_name;
+    for (const auto& member : status.members()) by_name.push_back(&member);
+    std::ranges::sort(by_name, {}, [](const auto* member) { return member->node().name(); });
     json::array members;
-    for (const auto& member : status.members()) {
-        members.push_back(to_json(member, status.leader()));
-    }
+    for (const auto* member : by_name) members.push_back(to_json(*member, status.leader()));
     json::array notes;
     for (const std::string& note : status.notes()) notes.emplace_back(note);
     const auto leader = NodeId::from_bytes(status.leader()).value_or(NodeId{});

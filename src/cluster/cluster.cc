@@ -27,13 +27,21 @@ Result<void> Cluster::attach(meta::Replica* replica) {
     TRY_ASSIGN(const auto trust, replica->here().trust());
     if (trust) founder_ = NodeId::from_bytes(trust->founder()).value_or(NodeId{});
     links_.set_time([this] { return std::max(replica_->last_stamp(), acquaintances_.stamp_ms()); });
+    note_others();
     links_.attach(replica);
     replica->watch([this] { on_change(); });
     return {};
 }
 
+// A roster without rows is that of a newcomer.
+void Cluster::note_others() {
+    const auto& nodes = roster_.nodes();
+    links_.set_has_others(nodes.size() != 1 || !nodes.contains(self_));
+}
+
 void Cluster::on_change() {
     auto removed = roster_.read(replica_->here());
+    note_others();
     if (!removed) {
         LOG_ERROR("cluster", "the members cannot be read: {}", removed.error().context);
         return;

@@ -45,6 +45,7 @@ class Cluster {
 
   private:
     void on_change();
+    void note_others();
 
     runtime::World* control_;
     crypto::KeySource* keys_;

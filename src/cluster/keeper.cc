@@ -24,6 +24,7 @@ constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may 
 constexpr Micros kHealthWithin = std::chrono::seconds(2);
 // A follower this close to the end of the log may vote: it has the rest within a moment.
 constexpr std::uint64_t kCloseEntries = 1000;
+constexpr std::uint64_t kSilentTicks = 20;  // of raft: twice the shortest election
 
 }  // namespace
 
@@ -152,6 +153,17 @@ Task<bool> Keeper::ask_health(NodeId node) {
     co_return answers;
 }
 
+// Until it was asked for the first time, what raft hears of it must do.
+bool Keeper::is_reachable(NodeId node) const {
+    if (node == self_id_) return true;
+    const auto seen = seen_.find(node);
+    const bool was_asked = seen != seen_.end() && (seen->second.answered || !seen->second.is_asked);
+    if (was_asked) return seen->second.answers;
+    const auto& progress = replica_->driver().core().progress();
+    const auto followed = progress.find(node);
+    return followed != progress.end() && followed->second.ticks_since_heard < kSilentTicks;
+}
+
 Facts Keeper::facts() const {
     const raft::Core& core = replica_->driver().core();
     Facts facts;
@@ -166,8 +178,7 @@ Facts Keeper::facts() const {
         fact.zone = node.zone();
         fact.host = node.host();
         fact.leaving = node.leaving();
-        const auto seen = seen_.find(id);
-        fact.reachable = id == self_id_ || (seen != seen_.end() && seen->second.answers);
+        fact.reachable = is_reachable(id);
         const auto progress = core.progress().find(id);
         fact.caught_up =
             id == self_id_ || (progress != core.progress().end() &&

@@ -59,6 +59,7 @@ class Keeper {
 
     [[nodiscard]] bool leads() const;
     [[nodiscard]] Facts facts() const;
+    [[nodiscard]] bool is_reachable(NodeId node) const;
     [[nodiscard]] proto::ClusterStatus status_here() const;
     runtime::Task<Result<std::string>> answer_status();
     runtime::Task<Result<std::string>> answer_can_stop(std::string payload);

@@ -65,13 +65,13 @@ ClusterStatus Keeper::status_here() const {
         const std::uint64_t last = core.log().last().index.value;
         member.set_lag(id == self_id_ ? 0 : last - std::min(last, has));
         const auto seen = seen_.find(id);
-        member.set_is_reachable(id == self_id_ || (seen != seen_.end() && seen->second.answers));
+        member.set_is_reachable(is_reachable(id));
         if (id == self_id_) *member.mutable_health() = health_();
         if (id != self_id_ && seen != seen_.end()) {
             *member.mutable_health() = seen->second.health;
             const auto silent =
                 control_->clock.now() - seen->second.answered.value_or(control_->clock.now());
-            if (!seen->second.answers) {
+            if (!member.is_reachable()) {
                 member.set_silent_ms(static_cast<std::uint64_t>(silent.count() / 1000));
             }
         }

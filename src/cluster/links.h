@@ -4,6 +4,7 @@
 // otherwise.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,6 +49,8 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     runtime::Task<Result<std::string>> ask(NodeId to, meta::Ask what, std::string payload,
                                            runtime::Time deadline) override;
     // objects::Remote: any loop.
+    [[nodiscard]] bool has_others() const override { return has_others_.load(); }
+    void set_has_others(bool has_others) { has_others_ = has_others; }
     runtime::Task<Result<std::string>> call(NodeId holder, objects::RemoteMethod what,
                                             std::string payload) override;
     // What this room asks of others.
@@ -83,6 +86,7 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     const std::shared_ptr<const runtime::NodeTls> tls_;
     const Roster* roster_;
     std::function<std::uint64_t()> now_ms_;
+    std::atomic<bool> has_others_{true};
     meta::Replica* replica_ = nullptr;
     objects::Service* objects_ = nullptr;
     std::map<rpc::Method, Answerer> answerers_;

@@ -63,6 +63,9 @@ Result<void> drop_held(Txn& txn, const proto::Blob& blob) {
 
 // Nothing new comes to a node that is to become empty, or is not there.
 Result<Refusal> judge_holder(const Txn& txn, const NodeId& holder) {
+    const std::string trust = system_row("trust");
+    TRY_ASSIGN(const bool has_members, txn.exists(trust));
+    if (!has_members) return std::nullopt;  // not a cluster yet
     TRY_ASSIGN(const auto node, txn.load<proto::Node>(node_row(holder)));
     if (node && !node->leaving()) return std::nullopt;
     return refuse(Answer::NODE_LEAVING, "node " + holder.hex() + " takes no new objects");

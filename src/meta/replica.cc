@@ -92,7 +92,7 @@ Task<Result<Answer>> ReplicaImpl::propose_until_known(Command command) {
         if (answer) co_return answer;
         const Error error = answer.error();
         may_have_happened |= error.code != Code::kUnavailable && !is_final(error.code);
-        const bool is_over = is_final(error.code) || driver_->failure() || !gate_.is_open() ||
+        const bool is_over = is_final(error.code) || driver_->failure() || is_ending_ ||
                              control_->clock.now() >= deadline;
         if (is_over && may_have_happened) co_return fail(Code::kUnknownOutcome, error.context);
         if (is_over) co_return answer;
@@ -210,7 +210,7 @@ Task<Result<ReplicaImpl::Rows>> ReplicaImpl::confirmed_rows() {
         if (!gate_.is_open()) co_return std::unexpected(kStopping);
         auto confirmed = co_await driver_->read_barrier();
         if (confirmed) break;
-        const bool is_over = driver_->failure() || control_->clock.now() >= deadline;
+        const bool is_over = driver_->failure() || is_ending_ || control_->clock.now() >= deadline;
         if (is_over) co_return std::unexpected(std::move(confirmed).error());
         co_await control_->clock.sleep(kRetryAfter);
     }
@@ -257,6 +257,7 @@ Task<void> ReplicaImpl::give_up() {
 }
 
 Task<void> ReplicaImpl::stop() {
+    is_ending_ = true;
     co_await gate_.close();
     if (driver_) co_await driver_->stop();
     if (store_failed_) co_return;

@@ -43,6 +43,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     View here() override { return View(snapshot()); }
     [[nodiscard]] std::uint64_t last_stamp() const override { return last_stamp_ms_.load(); }
     void watch(std::function<void()> changed) override { changed_ = std::move(changed); }
+    void end_waiting() override { is_ending_ = true; }
     [[nodiscard]] const raft::Driver& driver() const override { return *driver_; }
     runtime::Task<Result<void>> change_members(raft::Members next) override;
     Result<void> transfer(base::NodeId to) override { return driver_->transfer(to); }
@@ -109,6 +110,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     bool store_failed_ = false;  // what the store holds is in doubt: it is not flushed any more
     std::function<void()> changed_;
     bool is_changed_ = false;
+    bool is_ending_ = false;
 
     std::map<base::NodeId, OutgoingSnapshot> outgoing_;  // kept so that a transfer can go on
     std::unique_ptr<IncomingSnapshot> incoming_;

@@ -157,8 +157,8 @@ Task<Result<Opened>> open_files(runtime::World* control, std::string dir, GroupO
     if (state.term() != 0) base = {{state.index()}, {state.term()}, state.chain()};
     // What is damaged here others have: it comes from them again.
     CO_TRY_ASSIGN(const raft::Members members, members_in(*opened.store, options));
-    const bool has_others =
-        std::ranges::any_of(members.voters, [&](const base::NodeId& id) { return id != options.self; });
+    const bool has_others = std::ranges::any_of(
+        members.voters, [&](const base::NodeId& id) { return id != options.self; });
     auto task = has_others && base
                     ? raft::Log::open_or_rejoin(control, dir, wal_options, metrics, *base)
                     : raft::Log::open(control, dir, wal_options, metrics, base);

@@ -250,6 +250,7 @@ Task<void> NodeImpl::stop() {
     auto drained = co_await runtime::when_all(std::move(drains));
     (void)drained;
     if (control_server_) co_await control_server_->stop();
+    if (group_) group_->end_waiting();
     if (cluster_) co_await cluster_->stop();
     if (objects_) co_await objects_->stop();
     if (shards_) co_await shards_->stop();

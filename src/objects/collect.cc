@@ -107,7 +107,7 @@ Task<void> ServiceImpl::collect_garbage() {
 }
 
 bool ServiceImpl::is_read(const base::BlobId& blob) const {
-    return pins_->is_pinned(blob) || kept_->is_kept(blob, control_->clock.now());
+    return pins_->is_pinned(blob) || (is_shared() && kept_->is_kept(blob, control_->clock.now()));
 }
 
 // Collects what is due of one page of garbage; answers where the next page starts.
@@ -118,7 +118,7 @@ Task<Result<std::optional<base::BlobId>>> ServiceImpl::collect_page(
     CO_TRY_ASSIGN(const meta::View view, viewed);
     CO_TRY_ASSIGN(const auto entries, view.garbage(after, kGarbagePage));
     const std::uint64_t now_ms = group.stamp_now();
-    const std::uint64_t full_ms = options_.remote == nullptr ? kFullGraceMs : kSharedFullGraceMs;
+    const std::uint64_t full_ms = is_shared() ? kSharedFullGraceMs : kFullGraceMs;
     const std::uint64_t grace_ms =
         is_full() ? std::min(options_.gc_grace_ms, full_ms) : options_.gc_grace_ms;
     std::vector<base::BlobId> due;

@@ -19,6 +19,8 @@ enum class RemoteMethod : std::uint16_t {
 class Remote {
   public:
     virtual ~Remote() = default;
+    // False: no other node belongs to the cluster, so nobody else reads what lies here. Any loop.
+    [[nodiscard]] virtual bool has_others() const { return true; }
     // What Service::serve() of `holder` answers, its errors included. Any loop; resumes on the
     // caller's. Must end in bounded time: kUnavailable or kTimeout when the holder is out of reach.
     virtual runtime::Task<Result<std::string>> call(base::NodeId holder, RemoteMethod what,

@@ -68,6 +68,10 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<std::unique_ptr<BodyReader>>> open(meta::View view,
                                                             std::vector<proto::Part> parts,
                                                             ByteRange range) override;
+    // Whether other nodes may read what lies here.
+    [[nodiscard]] bool is_shared() const {
+        return options_.remote != nullptr && options_.remote->has_others();
+    }
     meta::Router& router() override { return *router_; }
     [[nodiscard]] bool is_full() const override { return shards_->is_full(); }
     runtime::Task<Result<std::string>> serve(RemoteMethod what, std::string payload) override;

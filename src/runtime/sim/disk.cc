@@ -342,8 +342,8 @@ class SimDisk final : public Disk {
         return list_names(state_, std::move(path));
     }
     Result<void> lock(std::string path) override {
-        // One incarnation of a machine at a time: only a second lock of the same life conflicts.
-        if (!locked_.insert(path).second) return fail(Code::kConflict, path + " is locked");
+        // One incarnation of a machine at a time: nobody else can have it.
+        if (!locked_.insert(path).second) return {};
         TRY_ASSIGN(const NodePtr there, state_->find_or_null(path));
         if (there == nullptr) {
             TRY(state_->create(path, false));

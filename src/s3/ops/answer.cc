@@ -63,6 +63,7 @@ S3Error error_of(const Answer& answer) {
             return error;
         }
         case Answer::BLOB_GONE:
+        case Answer::NODE_LEAVING:
             return plain(ErrorCode::kSlowDown);
         case Answer::BAD_CHECKSUM:
             return plain(ErrorCode::kBadDigest,

@@ -307,6 +307,7 @@ TEST(Answers, EachRefusalHasItsError) {
     EXPECT_EQ(code(proto::Answer::BAD_CHECKSUM), ErrorCode::kBadDigest);
     EXPECT_EQ(code(proto::Answer::SIZE_MISMATCH), ErrorCode::kInvalidRequest);
     EXPECT_EQ(code(proto::Answer::BLOB_GONE), ErrorCode::kSlowDown);
+    EXPECT_EQ(code(proto::Answer::NODE_LEAVING), ErrorCode::kSlowDown);
     EXPECT_EQ(code(proto::Answer::UNKNOWN_COMMAND), ErrorCode::kInternalError);
     EXPECT_EQ(code(proto::Answer::BUCKET_NOT_EMPTY), ErrorCode::kBucketNotEmpty);
 }
