@@ -76,7 +76,7 @@ std::string SimCluster::unsettled() {
         if (!ids.contains(member->id)) return member->name() + " is no member";
         const raft::Driver& its = member->node()->metadata().driver();
         if (its.applied() != driver.applied()) {
-            return fmt::format("{} has applied {}, the leader {}", head->name(),
+            return fmt::format("{} has applied {}, the leader {}", member->name(),
                                its.applied().value, driver.applied().value);
         }
         if (its.core().leader() != head->id) return member->name() + " does not know the leader";

@@ -44,6 +44,7 @@ class Member {
     // Power off. Nothing happens when it is off.
     void crash();
     void arm_crash(std::uint64_t at_io, std::function<void()> then);
+    void disarm_crash() { machine_->disarm_crash(); }
     // Begins a clean stop; process()->is_ended tells the end.
     void stop();
     void set_disk(const runtime::sim::DiskFaults& faults);

@@ -109,6 +109,7 @@ void SimCluster::arm_crash(Member& member, std::uint64_t most_ios) {
 void SimCluster::revive_all() {
     for (const auto& member : members_) {
         member->set_paused(false);
+        member->disarm_crash();
         member->boot_at = std::min(member->boot_at, now());
         if (member->is_suspect) power_off(*member, Micros(0));
     }
