@@ -29,6 +29,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     // A lone voter: waits until everything in its log is applied.
     runtime::Task<Result<void>> lead_alone();
     runtime::Task<Result<void>> found(proto::ClusterInfo info);
+    [[nodiscard]] const base::NodeId& self() const { return options_.self; }
     // Gives up a group that could not be opened.
     runtime::Task<void> give_up();
 

@@ -219,10 +219,13 @@ namespace {
 
 Task<Result<void>> start(ReplicaImpl* group, std::unique_ptr<raft::Log> log, raft::Applied applied,
                          const proto::ClusterInfo* found, base::Metrics* metrics) {
-    const bool is_alone = applied.members.voters.size() == 1 && applied.members.learners.empty();
     const bool is_empty = log->last_index().value == 0;
     auto started = co_await group->start(std::move(log), std::move(applied), metrics);
     CO_TRY(started);
+    // By the log: the store may be from before others joined, and nobody hears us yet.
+    const raft::Members& members = group->driver().core().members();
+    const bool is_alone =
+        members.voters.size() == 1 && members.learners.empty() && members.is_voter(group->self());
     if (!is_alone) co_return Result<void>{};
     auto leading = co_await group->lead_alone();
     CO_TRY(leading);

@@ -70,6 +70,8 @@ class CurrentVisitor {
 class View {
   public:
     explicit View(std::shared_ptr<const kv::Snapshot> snapshot) : snapshot_(std::move(snapshot)) {}
+    // All of it, for who compares replicas.
+    [[nodiscard]] const kv::Snapshot& rows() const { return *snapshot_; }
 
     [[nodiscard]] Result<std::optional<proto::Bucket>> bucket(std::string_view name) const;
     // In name order, `owner` nullopt: all.

@@ -55,6 +55,9 @@ Result<Peers::ConnectionPtr> Peers::reach(base::NodeId to, Lane lane) {
     }
     Link& link = links_[{to, lane}];
     if (link.connection && !link.connection->has_ended()) return link.connection;
+    if (link.trouble) {
+        if (auto theirs = accepted_from(to, lane)) return theirs;
+    }
     if (now() < link.retry_at) {
         HAMSTER_ASSERT(link.trouble.has_value());
         return fail(Code::kUnavailable,
@@ -66,6 +69,17 @@ Result<Peers::ConnectionPtr> Peers::reach(base::NodeId to, Lane lane) {
     link.connection = connection;
     run(connection, dial_(to, lane));
     return connection;
+}
+
+// The newest: an older one may be half dead.
+Peers::ConnectionPtr Peers::accepted_from(base::NodeId node, Lane lane) const {
+    for (auto at = live_.rbegin(); at != live_.rend(); ++at) {
+        const ConnectionPtr& connection = at->second;
+        const bool fits = connection->is_accepted() && connection->is_open() &&
+                          connection->peer() == node && connection->lane() == lane;
+        if (fits) return connection;
+    }
+    return nullptr;
 }
 
 void Peers::run(ConnectionPtr connection, runtime::Task<Result<StreamPtr>> stream) {

@@ -7,6 +7,8 @@
 // - After a failure the next call or post dials again at once; after a second one nothing is
 //   dialled for a while, which doubles, and calls and posts are refused at once. A connection that
 //   ended soon after its dial counts as a failure.
+// - Once a dial has failed, what the peer itself dialled is used instead, while that is open: a
+//   node may be heard by one whose address it does not know, or not any more.
 // - A node that the handler does not admit is neither called nor served.
 // All of it belongs to one loop.
 #pragma once
@@ -73,6 +75,8 @@ class Peers {
     [[nodiscard]] runtime::Time now() const { return endpoint_.world->clock.now(); }
     // A connection to queue on, or why there is none.
     Result<ConnectionPtr> reach(base::NodeId to, Lane lane);
+    // One that is open and was accepted; null: there is none.
+    [[nodiscard]] ConnectionPtr accepted_from(base::NodeId node, Lane lane) const;
     void run(ConnectionPtr connection, runtime::Task<Result<StreamPtr>> stream);
     static runtime::Task<void> drive(Peers* peers, std::uint64_t serial, ConnectionPtr connection,
                                      runtime::Task<Result<StreamPtr>> stream);

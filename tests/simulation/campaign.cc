@@ -42,11 +42,11 @@ std::string packed(std::string_view text) { return base::hex_encode(base::as_byt
     for (auto i = static_cast<std::size_t>(number); i < campaign.seeds.size(); i += step) {
         const std::uint64_t seed = campaign.seeds[i];
         send_line(fd, fmt::format("begin {}", seed));
-        Outcome outcome = run_seed(seed, false);
+        RunResult outcome = campaign.run(seed, false);
         const bool again =
             campaign.repeat_every > 0 && i % static_cast<std::size_t>(campaign.repeat_every) == 0;
         if (!outcome.violation && again) {
-            const Outcome second = run_seed(seed, false);
+            const RunResult second = campaign.run(seed, false);
             if (second.trace_hash != outcome.trace_hash) {
                 outcome.violation =
                     Violation{"I14", fmt::format("trace hash {:016x}, then {:016x}",

@@ -26,6 +26,7 @@ struct Campaign {
     bool quiet = false;     // the seeds' own stderr is thrown away
     int repeat_every = 20;  // every so many-th seed runs twice: same hash or I14; 0: none
     base::Bug bug = base::Bug::kNone;
+    RunResult (*run)(std::uint64_t seed, bool verbose) = run_seed;
 };
 
 struct Tally {

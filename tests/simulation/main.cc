@@ -14,6 +14,7 @@
 #include "base/encoding.h"
 #include "base/log.h"
 #include "campaign.h"
+#include "cluster_scenario.h"
 #include "planted.h"
 
 namespace hamster::simulation {
@@ -25,7 +26,8 @@ constexpr std::string_view kUsage =
     "       hamster-sim --seeds COUNT [--first N] [--jobs J] [--repeat-every K]\n"
     "       hamster-sim --corpus DIR [--jobs J]\n"
     "       hamster-sim --planted all|NAME [--limit SEEDS] [--jobs J]\n"
-    "       a seed with a planted bug: --seed N --planted NAME\n";
+    "       a seed with a planted bug: --seed N --planted NAME\n"
+    "Each of them with --cluster: clusters of one to seven nodes.\n";
 
 struct Arguments {
     std::optional<std::uint64_t> seed;
@@ -36,6 +38,7 @@ struct Arguments {
     int repeat_every = 20;
     bool verbose = false;
     bool points = false;
+    bool cluster = false;
     std::string corpus;
     std::string planted;
 };
@@ -58,7 +61,7 @@ Arguments parse(int argc, char** argv) {
             out.seed = number(i);
         else if (word == "--seeds")
             out.count = number(i);
-        else if (word == "--first")
+        else if (word == "--first" || word == "--from")
             out.first = number(i);
         else if (word == "--limit")
             out.limit = number(i);
@@ -70,6 +73,8 @@ Arguments parse(int argc, char** argv) {
             out.repeat_every = 1;
         else if (word == "--verbose")
             out.verbose = true;
+        else if (word == "--cluster")
+            out.cluster = true;
         else if (word == "--points")
             out.points = true;
         else if (word == "--corpus" && i + 1 < argc)
@@ -91,10 +96,11 @@ base::Bug bug_named(std::string_view name) {
     std::exit(2);
 }
 
-void print_failure(const Failure& failure, std::string_view planted) {
-    fmt::print("\nseed {} breaks {}\n{}\nreproduce: hamster-sim --seed {}{}{} --verbose\n",
-               failure.seed, failure.invariant, failure.account, failure.seed,
-               planted.empty() ? "" : " --planted ", planted);
+void print_failure(const Failure& failure, const Arguments& arguments) {
+    fmt::print("\nseed {} breaks {}\n{}\nreproduce: hamster-sim{} --seed {}{}{} --verbose\n",
+               failure.seed, failure.invariant, failure.account,
+               arguments.cluster ? " --cluster" : "", failure.seed,
+               arguments.planted.empty() ? "" : " --planted ", arguments.planted);
 }
 
 int run_one(const Arguments& arguments) {
@@ -103,7 +109,8 @@ int run_one(const Arguments& arguments) {
         plant(bug);
     }
     if (arguments.verbose) base::configure_log(base::LogLevel::kInfo, base::LogFormat::kHuman);
-    const Outcome outcome = run_seed(*arguments.seed, arguments.verbose);
+    const RunResult outcome =
+        (arguments.cluster ? run_cluster_seed : run_seed)(*arguments.seed, arguments.verbose);
     fmt::print("seed {}: trace hash {:016x}, {} requests, {:.1f} s simulated\n", *arguments.seed,
                outcome.trace_hash, outcome.requests,
                static_cast<double>(outcome.simulated_us) / 1e6);
@@ -112,14 +119,14 @@ int run_one(const Arguments& arguments) {
         return 0;
     }
     print_failure({*arguments.seed, outcome.violation->invariant, outcome.violation->account},
-                  arguments.planted);
+                  arguments);
     fmt::print("0 passed, 1 failed\n");
     return 1;
 }
 
-void report_points(const Tally& tally) {
+void report_points(const Tally& tally, bool cluster) {
     std::string missing;
-    for (const std::string& point : expected_points()) {
+    for (const std::string& point : cluster ? expected_cluster_points() : expected_points()) {
         if (!tally.points.contains(point)) missing += " " + point;
     }
     if (missing.empty()) {
@@ -134,12 +141,13 @@ int run_many(std::vector<std::uint64_t> seeds, const Arguments& arguments, bool 
     Campaign campaign;
     campaign.seeds = std::move(seeds);
     campaign.jobs = arguments.jobs;
+    if (arguments.cluster) campaign.run = run_cluster_seed;
     campaign.repeat_every = arguments.repeat_every;
     campaign.progress = ::isatty(STDERR_FILENO) != 0;
     const Tally tally = run_campaign(campaign);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    if (tally.failure) print_failure(*tally.failure, {});
-    if (points) report_points(tally);
+    if (tally.failure) print_failure(*tally.failure, arguments);
+    if (points) report_points(tally, arguments.cluster);
     if (arguments.points) {
         for (const std::string& point : tally.points) fmt::print("  {}\n", point);
     }
@@ -157,11 +165,13 @@ std::vector<std::uint64_t> range_of(std::uint64_t first, std::uint64_t count) {
     return seeds;
 }
 
-// Files of lines "SEED why"; '#' begins a comment.
-std::vector<std::uint64_t> corpus_of(const std::string& dir) {
+// Files of lines "SEED why"; '#' begins a comment. Those of clusters stand in one of their own.
+std::vector<std::uint64_t> corpus_of(const std::string& dir, bool cluster) {
     std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(dir))
-        files.push_back(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(dir)) {
+        const bool is_of_clusters = entry.path().filename() == "cluster.txt";
+        if (is_of_clusters == cluster) files.push_back(entry.path());
+    }
     std::ranges::sort(files);
     std::vector<std::uint64_t> seeds;
     for (const auto& path : files) {
@@ -218,7 +228,7 @@ int run(int argc, char** argv) {
     if (arguments.seed) return run_one(arguments);
     if (!arguments.planted.empty()) return run_planted(arguments);
     if (!arguments.corpus.empty()) {
-        const auto seeds = corpus_of(arguments.corpus);
+        const auto seeds = corpus_of(arguments.corpus, arguments.cluster);
         if (seeds.empty()) {
             fmt::print("no seeds in {}\n0 passed, 0 failed\n", arguments.corpus);
             return 0;

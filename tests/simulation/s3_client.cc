@@ -13,7 +13,6 @@ namespace hamster::simulation {
 
 namespace {
 
-constexpr runtime::Micros kPatience = std::chrono::seconds(120);
 constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr std::size_t kChunkBytes = 64 * 1024;
 
@@ -201,7 +200,7 @@ S3Client::Wire S3Client::encode(const S3Request& request) const {
 
 Task<bool> S3Client::connect() {
     received_.clear();
-    auto connected = co_await world_->network.connect(address_, world_->clock.now() + kPatience);
+    auto connected = co_await world_->network.connect(address_, world_->clock.now() + patience_);
     if (!connected) co_return false;
     stream_ = std::move(*connected);
     co_return true;
@@ -275,7 +274,7 @@ Task<S3Reply> S3Client::call(S3Request request) {
         if (!connected) co_return failed;
     }
     failed.sent = true;
-    stream_->set_deadline(world_->clock.now() + kPatience);
+    stream_->set_deadline(world_->clock.now() + patience_);
     std::string first = wire.head;
     std::optional<std::uint64_t> abort_after;
     if (request.abort_after) abort_after = wire.head.size() + *request.abort_after;

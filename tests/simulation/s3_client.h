@@ -57,6 +57,8 @@ class S3Client {
         : world_(world), address_(std::move(address)), server_offset_ms_(server_offset_ms) {}
 
     Task<S3Reply> call(S3Request request);
+    // How long it waits for a connection, and for an answer.
+    void set_patience(runtime::Micros patience) { patience_ = patience; }
     [[nodiscard]] bool is_connected() const { return stream_ != nullptr; }
     void disconnect() {
         stream_.reset();
@@ -79,6 +81,7 @@ class S3Client {
     runtime::World* world_;
     std::string address_;
     const std::int64_t* server_offset_ms_;
+    runtime::Micros patience_ = std::chrono::seconds(120);
     std::unique_ptr<runtime::Stream> stream_;
     std::string received_;
 };

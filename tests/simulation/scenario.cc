@@ -52,7 +52,7 @@ class Scenario {
         disk_.capacity_bytes = kCapacity;
     }
 
-    Outcome run();
+    RunResult run();
 
   private:
     // --- the node's life
@@ -613,7 +613,7 @@ void Scenario::count_space() {
     reached("space.counted");
 }
 
-Outcome Scenario::run() {
+RunResult Scenario::run() {
     say(plan_.text());
     init();
     if (!report_.failed() && start()) workload();
@@ -629,7 +629,7 @@ Outcome Scenario::run() {
     // Whoever still waits for the node learns that it is gone.
     const bool quiet = sim_.run_until([this] { return gate_.count() == 0; }, std::chrono::hours(1));
     HAMSTER_ASSERT(quiet, plan_.seed, gate_.count());
-    Outcome outcome;
+    RunResult outcome;
     outcome.trace_hash = sim_.trace_hash();
     outcome.simulated_us = static_cast<std::uint64_t>(sim_.now().us);
     outcome.requests = stage_.completed;
@@ -640,7 +640,7 @@ Outcome Scenario::run() {
 
 }  // namespace
 
-Outcome run_seed(std::uint64_t seed, bool verbose) {
+RunResult run_seed(std::uint64_t seed, bool verbose) {
     Scenario scenario(seed, verbose);
     return scenario.run();
 }

@@ -9,7 +9,7 @@
 
 namespace hamster::simulation {
 
-struct Outcome {
+struct RunResult {
     std::uint64_t trace_hash = 0;
     std::uint64_t simulated_us = 0;
     std::uint64_t requests = 0;
@@ -17,7 +17,7 @@ struct Outcome {
     std::set<std::string, std::less<>> points;
 };
 
-Outcome run_seed(std::uint64_t seed, bool verbose);
+RunResult run_seed(std::uint64_t seed, bool verbose);
 
 // Every point that a campaign should pass.
 const std::set<std::string, std::less<>>& expected_points();

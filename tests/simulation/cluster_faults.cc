@@ -1,0 +1,235 @@
+#include "cluster_faults.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <vector>
+
+namespace hamster::simulation {
+
+using runtime::Micros;
+using runtime::sim::DiskFaults;
+using runtime::sim::LinkFaults;
+using std::chrono::milliseconds;
+
+void ClusterFaults::at(Micros after, std::function<void()> action) {
+    agenda_.emplace(cluster_->now() + after, std::move(action));
+}
+
+void ClusterFaults::tick() {
+    while (!agenda_.empty() && agenda_.begin()->first <= cluster_->now()) {
+        const auto action = std::move(agenda_.begin()->second);
+        agenda_.erase(agenda_.begin());
+        action();
+    }
+}
+
+void ClusterFaults::end_all() {
+    agenda_.clear();
+    cluster_->sim().heal_links();
+    cluster_->sim().set_network_faults({});
+    for (const auto& member : cluster_->members()) {
+        DiskFaults good;
+        good.capacity_bytes = kMemberCapacity;
+        member->set_disk(good);
+        member->set_clock(0);
+    }
+}
+
+Member& ClusterFaults::some_begun() {
+    std::vector<Member*> begun;
+    for (const auto& member : cluster_->members()) {
+        if (member->has_begun) begun.push_back(member.get());
+    }
+    return *begun[below(begun.size())];
+}
+
+Member* ClusterFaults::some_on() {
+    std::vector<Member*> on;
+    for (const auto& member : cluster_->members()) {
+        if (member->is_on()) on.push_back(member.get());
+    }
+    return on.empty() ? nullptr : on[below(on.size())];
+}
+
+void ClusterFaults::inject() {
+    const auto& kinds = cluster_->plan().kinds;
+    const ClusterFault fault = kinds[below(kinds.size())];
+    cluster_->say(fmt::format("fault: {}", name_of(fault)));
+    cluster_->report().reached(fmt::format("fault.{}", name_of(fault)));
+    apply(fault);
+}
+
+void ClusterFaults::apply(ClusterFault fault) {
+    Member* const member = some_on();
+    if (member == nullptr) return;
+    switch (fault) {
+        case ClusterFault::kCrashAtIo:
+            return cluster_->arm_crash(*member, chance(50) ? 10 : 60);
+        case ClusterFault::kCrashNow:
+            return cluster_->power_off(*member, cluster_->some(0, 5000));
+        case ClusterFault::kCleanRestart:
+            if (member->node() != nullptr && !member->is_stopping) member->stop();
+            return;
+        case ClusterFault::kPowerCut:
+            return power_cut();
+        case ClusterFault::kCutOneWay:
+            return cut(member->name(), some_begun().name(), cluster_->some(50, 8000));
+        case ClusterFault::kCutTwoWays: {
+            const std::string other = some_begun().name();
+            const Micros time = cluster_->some(50, 8000);
+            cut(member->name(), other, time);
+            return cut(other, member->name(), time);
+        }
+        case ClusterFault::kIsolateLeader:
+            return isolate();
+        case ClusterFault::kFlapping:
+            return flap();
+        case ClusterFault::kPause:
+            return pause(*member);
+        case ClusterFault::kSlowLinks:
+            return slow_links();
+        case ClusterFault::kResets:
+            return reset_links();
+        case ClusterFault::kClockJump:
+            return jump(*member);
+        case ClusterFault::kFullDisk:
+        case ClusterFault::kSlowDisk:
+        case ClusterFault::kDiskErrors:
+            return hurt_disk(*member, fault);
+        case ClusterFault::kGrow:
+            (void)cluster_->grow();
+            return;
+        case ClusterFault::kTransfer:
+            return cluster_->transfer();
+        case ClusterFault::kRemove:
+            return cluster_->remove();
+        case ClusterFault::kBadToken:
+            return cluster_->intrude();
+    }
+}
+
+void ClusterFaults::cut(const std::string& from, const std::string& to, Micros for_time) {
+    if (from == to) return;
+    cluster_->say(fmt::format("{} -> {} is cut for {} ms", from, to, for_time.count() / 1000));
+    LinkFaults faults;
+    faults.cut = true;
+    cluster_->sim().set_link(from, to, faults);
+    at(for_time, [this, from, to] {
+        cluster_->say(fmt::format("{} -> {} heals", from, to));
+        cluster_->sim().set_link(from, to, {});
+    });
+}
+
+void ClusterFaults::power_cut() {
+    for (const auto& member : cluster_->members()) {
+        cluster_->power_off(*member, cluster_->some(0, 2000));
+    }
+}
+
+void ClusterFaults::isolate() {
+    Member* const leader = cluster_->leader();
+    if (leader == nullptr) return;
+    const bool out = chance(75);
+    const bool in = !out || chance(75);
+    const Micros time = cluster_->some(500, 8000);
+    for (const auto& member : cluster_->members()) {
+        if (member.get() == leader || !member->has_begun) continue;
+        if (out) cut(leader->name(), member->name(), time);
+        if (in) cut(member->name(), leader->name(), time);
+    }
+}
+
+// Links go down in one random order and come back in another.
+void ClusterFaults::flap() {
+    const Micros spread = cluster_->some(200, 4000);
+    const auto moment = [&] {
+        return Micros(static_cast<std::int64_t>(below(static_cast<std::uint64_t>(spread.count()))));
+    };
+    for (const auto& from : cluster_->members()) {
+        for (const auto& to : cluster_->members()) {
+            if (from == to || !from->has_begun || !to->has_begun || chance(30)) continue;
+            const Micros begin = moment();
+            const Micros length = moment();
+            at(begin, [this, length, a = from->name(), b = to->name()] { cut(a, b, length); });
+        }
+    }
+}
+
+void ClusterFaults::slow_links() {
+    const Micros time = cluster_->some(500, 6000);
+    LinkFaults faults;
+    faults.extra_latency = cluster_->some(1, chance(30) ? 2000 : 100);
+    for (const auto& from : cluster_->members()) {
+        for (const auto& to : cluster_->members()) {
+            if (from == to || chance(50)) continue;
+            cluster_->sim().set_link(from->name(), to->name(), faults);
+            at(time,
+               [this, a = from->name(), b = to->name()] { cluster_->sim().set_link(a, b, {}); });
+        }
+    }
+}
+
+void ClusterFaults::reset_links() {
+    if (chance(50)) {
+        const Member* const from = some_on();
+        cluster_->sim().reset_connections(from->name(), some_begun().name());
+        return;
+    }
+    const auto ppm = static_cast<std::uint32_t>(below(20'000));
+    cluster_->sim().set_network_faults({ppm, 5000});
+    at(cluster_->some(200, 4000), [this] { cluster_->sim().set_network_faults({}); });
+}
+
+void ClusterFaults::pause(Member& member) {
+    if (member.is_paused()) return;
+    const Micros time = chance(70) ? cluster_->some(10, 3000) : cluster_->some(1000, 120'000);
+    cluster_->say(fmt::format("{} pauses for {} ms", member.name(), time.count() / 1000));
+    member.set_paused(true);
+    at(time, [this, &member] {
+        cluster_->say(member.name() + " goes on");
+        member.set_paused(false);
+    });
+}
+
+void ClusterFaults::jump(Member& member) {
+    // Clocks of most voters must be right.
+    for (const auto& other : cluster_->members()) {
+        if (other.get() != &member && *other->clock_offset_ms() != 0) return;
+    }
+    constexpr std::array<std::int64_t, 5> kSpans = {1'000, 20'000, 3'600'000, 86'400'000,
+                                                    315'360'000'000};
+    const std::int64_t span = kSpans[below(kSpans.size())];
+    const auto by = static_cast<std::int64_t>(below(static_cast<std::uint64_t>(span)));
+    cluster_->clock_jumped = true;
+    member.set_clock(chance(60) ? by : -by);
+    cluster_->say(
+        fmt::format("{}: the clock jumps by {} ms", member.name(), *member.clock_offset_ms()));
+    if (chance(60)) at(cluster_->some(500, 8000), [&member] { member.set_clock(0); });
+}
+
+void ClusterFaults::hurt_disk(Member& member, ClusterFault fault) {
+    DiskFaults faults;
+    faults.capacity_bytes = kMemberCapacity;
+    if (fault == ClusterFault::kFullDisk) {
+        faults.capacity_bytes = member.used_bytes() + below(256 << 10);
+    } else if (fault == ClusterFault::kSlowDisk) {
+        faults.slow_ppm = 50'000;
+    } else {
+        cluster_->disks_failed = true;
+        faults.read_eio_ppm = chance(50) ? 20'000 : 0;
+        faults.write_eio_ppm = chance(50) ? 20'000 : 0;
+        faults.sync_eio_ppm = chance(50) ? 20'000 : 0;
+    }
+    cluster_->say(fmt::format("{}: {}", member.name(), name_of(fault)));
+    member.set_disk(faults);
+    at(cluster_->some(300, 6000), [this, &member] {
+        cluster_->say(member.name() + ": the disk is good again");
+        DiskFaults good;
+        good.capacity_bytes = kMemberCapacity;
+        member.set_disk(good);
+        if (member.is_suspect && chance(50)) cluster_->power_off(member, Micros(0));
+    });
+}
+
+}  // namespace hamster::simulation

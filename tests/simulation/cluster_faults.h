@@ -1,0 +1,46 @@
+// What goes wrong in a simulated cluster, drawn from the seed. Most of it lasts for a while: its
+// end stands in an agenda.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "cluster_world.h"
+
+namespace hamster::simulation {
+
+class ClusterFaults {
+  public:
+    explicit ClusterFaults(SimCluster* cluster) : cluster_(cluster) {}
+
+    void inject();
+    // Does what is due in the agenda.
+    void tick();
+    // Everything ends at once: links heal, clocks and disks are as they should be.
+    void end_all();
+    [[nodiscard]] bool is_quiet() const { return agenda_.empty(); }
+
+  private:
+    void at(runtime::Micros after, std::function<void()> action);
+    void cut(const std::string& from, const std::string& to, runtime::Micros for_time);
+    void apply(ClusterFault fault);
+    void power_cut();
+    void isolate();
+    void flap();
+    void slow_links();
+    void reset_links();
+    void pause(Member& member);
+    void jump(Member& member);
+    void hurt_disk(Member& member, ClusterFault fault);
+    Member* some_on();
+    Member& some_begun();
+    [[nodiscard]] std::uint64_t below(std::uint64_t n) { return cluster_->below(n); }
+    [[nodiscard]] bool chance(std::uint64_t percent) { return cluster_->chance(percent); }
+
+    SimCluster* cluster_;
+    std::multimap<runtime::Time, std::function<void()>> agenda_;
+};
+
+}  // namespace hamster::simulation

@@ -1,0 +1,58 @@
+// Everything about one run of a cluster that is drawn from its seed before it starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "node/node.h"
+
+namespace hamster::simulation {
+
+enum class ClusterFault {
+    kCrashAtIo,      // of one node, at a random I/O boundary
+    kCrashNow,       // of one node
+    kCleanRestart,   // of one node
+    kPowerCut,       // of all at once
+    kCutOneWay,      // one direction between two nodes
+    kCutTwoWays,     // both
+    kIsolateLeader,  // from all others; in some cases in one direction only
+    kFlapping,       // links are cut one by one and heal in another order
+    kPause,          // of one node, 10 ms to 120 s
+    kSlowLinks,      // latencies of up to 2 s
+    kResets,         // connections are reset
+    kClockJump,      // of one node, either way, up to ten years
+    kFullDisk,       // for a while
+    kSlowDisk,       // for a while
+    kDiskErrors,     // for a while; what stops because of them is restarted
+    kGrow,           // a node joins
+    kTransfer,       // leadership
+    kRemove,         // a node, for good
+    kBadToken,       // a wrong, expired or used one: must be refused
+};
+inline constexpr int kClusterFaults = 19;
+
+std::string_view name_of(ClusterFault fault);
+
+struct ClusterPlan {
+    std::uint64_t seed = 0;
+    int nodes = 3;     // at most
+    int at_start = 3;  // joined before the faults begin
+    int workers = 2;
+    int operations = 10;  // of each worker
+    int faults = 0;       // how many are injected
+    int gap_ms = 1000;    // between two faults, at most
+    std::vector<ClusterFault> kinds;
+    bool crash_in_init = false;
+    bool crash_in_start = false;     // nodes crash while they open or join
+    bool only_empty_bodies = false;  // no blobs: any node may be removed
+    std::vector<std::string> keys;
+    node::Options options;  // of every node; its addresses and names are its own
+
+    [[nodiscard]] std::string text() const;
+};
+
+ClusterPlan draw_cluster_plan(std::uint64_t seed);
+
+}  // namespace hamster::simulation

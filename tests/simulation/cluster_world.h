@@ -1,0 +1,103 @@
+// A cluster of simulated machines and whoever operates it: starts and restarts processes, mints
+// tokens, asks for transfers and removals, and watches what must hold at every moment.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster_member.h"
+#include "cluster_plan.h"
+#include "report.h"
+#include "runtime/prng.h"
+#include "runtime/sim/simulator.h"
+
+namespace hamster::simulation {
+
+// What an operator asked of one node. It may never be answered.
+struct Errand {
+    bool is_done = false;
+    std::optional<Error> error;
+    std::string text;  // a token
+};
+
+class SimCluster {
+  public:
+    SimCluster(runtime::sim::Simulator* sim, Report* report, const ClusterPlan* plan, bool verbose);
+
+    // The first member is founded.
+    void found();
+    // The next machine is to join. False: there is none left.
+    bool grow();
+    // What the operator does now and then: starts what is down, looks after errands.
+    void tend();
+    // After every step: never two leaders in one term.
+    void watch();
+    // Everybody is to be up, at once.
+    void revive_all();
+
+    void power_off(Member& member, runtime::Micros for_time);
+    void arm_crash(Member& member, std::uint64_t most_ios);
+    void transfer();
+    void remove();
+    // A machine that is not a member tries to become one with a token that must not do.
+    void intrude();
+
+    [[nodiscard]] std::vector<std::unique_ptr<Member>>& members() { return members_; }
+    // Those with a node that serves, paused ones too.
+    [[nodiscard]] std::vector<Member*> serving();
+    [[nodiscard]] Member* leader();
+    [[nodiscard]] Member* any_serving();
+    // All who should be members are, and are told alike. Empty, or what is missing.
+    [[nodiscard]] std::string unsettled();
+    // Equal rows everywhere; call only when unsettled() is empty.
+    void compare_replicas();
+    // While they last, requests may fail.
+    bool has_healed = false;
+    bool clock_jumped = false;
+    bool disks_failed = false;
+
+    void say(const std::string& text);
+    [[nodiscard]] runtime::Micros some(std::int64_t low_ms, std::int64_t high_ms);
+    [[nodiscard]] bool chance(std::uint64_t percent) { return random_.below(100) < percent; }
+    [[nodiscard]] std::uint64_t below(std::uint64_t n) { return random_.below(n); }
+    [[nodiscard]] runtime::Time now() const { return sim_->now(); }
+    [[nodiscard]] runtime::sim::Simulator& sim() { return *sim_; }
+    [[nodiscard]] Report& report() { return *report_; }
+    [[nodiscard]] const ClusterPlan& plan() const { return *plan_; }
+
+  private:
+    struct Pending {
+        std::shared_ptr<Errand> errand;
+        Member* on = nullptr;
+        std::uint64_t lives = 0;  // of `on` when it was asked
+        runtime::Time since{};
+        std::function<void(const Errand&)> then;  // also when it was lost: with an error
+    };
+
+    void tend(Member& member);
+    void boot(Member& member);
+    void failed_to_start(Member& member, const Error& error);
+    void join_failed(Member& member, const Error& error);
+    void look_after_errands();
+    void ask_for_token(Member& member);
+    void run_errand(Member& on, std::shared_ptr<Errand> errand, Task<void> task,
+                    std::function<void(const Errand&)> then);
+    void intrude_with(std::string token, std::string_view kind);
+
+    runtime::sim::Simulator* sim_;
+    Report* report_;
+    const ClusterPlan* plan_;
+    const bool verbose_;
+    runtime::Prng random_;
+    std::vector<std::unique_ptr<Member>> members_;
+    std::vector<Pending> pending_;
+    std::map<std::uint64_t, std::string> leader_of_;  // by term
+    std::string used_token_;                          // somebody got in with it
+};
+
+}  // namespace hamster::simulation
