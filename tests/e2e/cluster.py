@@ -1,0 +1,245 @@
+"""A cluster of real hamster processes on loopback, for tests.
+
+Every node has its own directory, log and ports below one home directory, and only processes that
+were started here are signalled. Not thread-safe, except for `Node.client()`.
+"""
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+
+from hamster_process import BINARY, environment
+from s3_client import Client
+
+LIMIT_S = 60  # a hang, not a promise: only then a test gives up waiting
+CLI_LIMIT_S = 60
+
+
+def port_is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+_given = set()
+
+
+def steady_port():
+    """A free port below the range from which the kernel takes ports of outgoing connections: a
+    node that is down for a while finds it free again."""
+    while True:
+        port = random.randrange(12000, 32000)
+        if port not in _given and port_is_free(port):
+            _given.add(port)
+            return port
+
+
+def wait_for(what, condition, limit_s=LIMIT_S, every_s=0.05):
+    """What the condition returns once it is true; fails with `what` after the limit."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {limit_s} s in vain for: {what}")
+        time.sleep(every_s)
+
+
+def hamster(*args, cwd=None, limit_s=CLI_LIMIT_S):
+    """Runs a verb to its end."""
+    return subprocess.run([BINARY, *[str(a) for a in args]], env=environment(), cwd=cwd,
+                          capture_output=True, text=True, timeout=limit_s)
+
+
+class Node:
+    """One node: a directory, and at times a process."""
+
+    def __init__(self, home, name, listen_port=None, s3_port=None, data_dir=None):
+        self.name = name
+        self.data_dir = data_dir or os.path.join(str(home), name)
+        self.log_path = os.path.join(str(home), name + ".log")
+        self.listen_port = listen_port or steady_port()
+        self.port = s3_port or steady_port()
+        self.admin_port = steady_port()
+        self.process = None
+        self.stopped = False     # by SIGSTOP
+        self.prefix = []         # a command the node is started under
+        self.log_start = 0       # where the log of this start begins
+
+    @property
+    def listen(self):
+        return f"127.0.0.1:{self.listen_port}"
+
+    # ---- the process ------------------------------------------------------------------------
+
+    def init(self, *extra):
+        run = hamster("init", "-data-dir", self.data_dir, "-node", self.name, "-listen",
+                      self.listen, *extra)
+        assert run.returncode == 0, run.stderr
+        return self
+
+    def start(self, *extra, token=None, wait=True):
+        """Serves. With a token as a joiner: with a name and an address."""
+        assert not self.is_running(), f"{self.name} runs already"
+        args = ["serve", "-data-dir", self.data_dir, "-s3", f"127.0.0.1:{self.port}", "-admin",
+                f"127.0.0.1:{self.admin_port}"]
+        if token is not None:
+            args += ["-node", self.name, "-listen", self.listen, "-token", token]
+        with open(self.log_path, "ab") as log:
+            self.log_start = log.tell()
+            self.process = subprocess.Popen([*self.prefix, BINARY, *args, *extra],
+                                            env=environment(), stdout=log, stderr=log,
+                                            start_new_session=True)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait_ready(self, limit_s=LIMIT_S):
+        """Waits for the log line, and until the node can tell about the cluster."""
+        wait_for(f"{self.name} is ready\n{self.log()}", self._is_ready, limit_s)
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log()}")
+        return " ready: " in self.log() and self.members()
+
+    def wait_end(self, limit_s=LIMIT_S):
+        """The exit code of a process that is expected to end by itself."""
+        try:
+            return self.process.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} still runs:\n{self.log()}") from None
+
+    def signal(self, number):
+        os.killpg(self.process.pid, number)  # a session of its own, see start
+        self.stopped = number == signal.SIGSTOP
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        return self.wait_end()
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait_end()
+
+    def close(self):
+        if self.is_running():
+            self.kill()
+
+    def log(self):
+        """What this start has logged."""
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            f.seek(self.log_start)
+            return f.read()
+
+    # ---- asking it --------------------------------------------------------------------------
+
+    def client(self, timeout=10):
+        return Client(self.port, timeout=timeout)
+
+    def verb(self, *args, limit_s=CLI_LIMIT_S):
+        return hamster(*args, "-data-dir", self.data_dir, limit_s=limit_s)
+
+    def json(self, *args):
+        """The answer of a verb with -json; it must succeed."""
+        run = self.verb(*args, "-json")
+        assert run.returncode == 0, f"{args}: {run.stderr}{run.stdout}"
+        return json.loads(run.stdout)
+
+    def token(self, *extra):
+        run = self.verb("token", *extra)
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
+    def status(self):
+        """None while the node cannot answer."""
+        run = self.verb("status", "-json")
+        return json.loads(run.stdout) if run.returncode == 0 else None
+
+    def members(self):
+        """{name: member} as the leader sees them; None while there is none."""
+        status = self.status()
+        cluster = (status or {}).get("cluster") or {}
+        if not cluster.get("leader") or "members" not in cluster:
+            return None
+        return {m["node"]: m for m in cluster["members"]}
+
+
+class Cluster:
+    """n1 founds it, the others join. Use as a context manager."""
+
+    def __init__(self, home, size=3):
+        self.home = str(home)
+        self.nodes = []
+        self.size = size
+
+    def __enter__(self):
+        try:
+            self.found()
+            while len(self.nodes) < self.size:
+                self.grow()
+            self.wait_voters(self.size)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for node in self.nodes:
+            node.close()
+
+    def new_node(self, name=None):
+        node = Node(self.home, name or f"n{len(self.nodes) + 1}")
+        self.nodes.append(node)
+        return node
+
+    def found(self):
+        return self.new_node().init().start()
+
+    def grow(self, *extra):
+        node = self.new_node()
+        return node.start(*extra, token=self.any().token())
+
+    def node(self, name):
+        return next(n for n in self.nodes if n.name == name)
+
+    def running(self):
+        return [n for n in self.nodes if n.is_running() and not n.stopped]
+
+    def any(self):
+        return self.running()[0]
+
+    def members(self, of=None):
+        return wait_for("a status of the cluster", (of or self.any()).members)
+
+    def leader(self, of=None):
+        """The node that leads, as `of` or a running node is told by it."""
+        return self.node(next(m["node"] for m in self.members(of).values() if m["leader"]))
+
+    def followers(self):
+        leader = self.leader()
+        return [n for n in self.running() if n is not leader]
+
+    def wait_voters(self, count, lag=0, limit_s=LIMIT_S, of=None):
+        """Until so many voters are up and at most `lag` entries behind."""
+        def enough():
+            members = (of or self.any()).members()
+            fit = [m for m in (members or {}).values()
+                   if m["role"] in ("leader", "voter") and m["state"] == "up" and m["lag"] <= lag]
+            return members if len(fit) == count else None
+        return wait_for(f"{count} voters that are up and caught up", enough, limit_s)
