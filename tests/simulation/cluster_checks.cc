@@ -94,6 +94,18 @@ std::string SimCluster::unsettled() {
     return {};
 }
 
+std::vector<Member*> SimCluster::leaving() {
+    std::vector<Member*> out;
+    Member* const head = leader();
+    if (head == nullptr) return out;
+    const meta::View view = head->node()->metadata().here();
+    for (const auto& member : members_) {
+        const auto row = view.node(member->id);
+        if (row && *row && (*row)->leaving()) out.push_back(member.get());
+    }
+    return out;
+}
+
 void SimCluster::compare_replicas() {
     std::optional<Rows> first;
     std::string first_name;

@@ -43,6 +43,7 @@ class ClusterScenario {
     void work();
     void heal();
     void settle(std::string_view when);
+    void finish_removals();
     void check_nodes();
     void judge();
     void end();
@@ -142,6 +143,8 @@ void ClusterScenario::heal() {
     if (!wait([this] { return working_ == 0; }, seconds(60)) && !report_.failed()) {
         report_.violation("I10", "clients wait for ever");
     }
+    // A node notices late that its disk has room again.
+    if (plan_.has(ClusterFault::kFullDisk)) (void)wait([] { return false; }, seconds(4));
     stage_.stop = false;
 }
 
@@ -163,6 +166,21 @@ void ClusterScenario::settle(std::string_view when) {
     if (report_.failed()) return;
     report_.violation("I10", fmt::format("{} {}: {}", kSettleLimit.count() / 1'000'000,
                                          "s after healing", cluster_.unsettled()));
+}
+
+// Who was being removed when the operator's node died is removed now, or stays for good.
+void ClusterScenario::finish_removals() {
+    const std::vector<Member*> leaving = cluster_.leaving();
+    for (Member* member : leaving) cluster_.remove(*member);
+    if (leaving.empty()) return;
+    report_.reached("remove.again");
+    if (!wait([this] { return !cluster_.has_errands(); }, seconds(60)) && !report_.failed()) {
+        report_.violation("I10", "a removal does not end");
+    }
+    if (!report_.failed()) settle("after removals");
+    if (!cluster_.leaving().empty() && !report_.failed()) {
+        report_.violation("I10", cluster_.leaving().front()->name() + " stays leaving");
+    }
 }
 
 void ClusterScenario::check_nodes() {
@@ -199,6 +217,7 @@ RunResult ClusterScenario::run() {
     if (!report_.failed()) work();
     if (!report_.failed()) heal();
     if (!report_.failed()) settle("after healing");
+    if (!report_.failed()) finish_removals();
     if (!report_.failed()) check_nodes();
     if (!report_.failed()) settle("at the end");
     judge();
