@@ -143,8 +143,11 @@ void ClusterScenario::heal() {
     if (!wait([this] { return working_ == 0; }, seconds(60)) && !report_.failed()) {
         report_.violation("I10", "clients wait for ever");
     }
-    // A node notices late that its disk has room again.
-    if (plan_.has(ClusterFault::kFullDisk)) (void)wait([] { return false; }, seconds(4));
+    // Slow operations end; a node notices late that its disk has room again.
+    const Micros lingers = plan_.has(ClusterFault::kSlowDisk)   ? kSlowestDisk
+                           : plan_.has(ClusterFault::kFullDisk) ? Micros(seconds(4))
+                                                                : Micros(0);
+    (void)wait([] { return false; }, lingers);
     stage_.stop = false;
 }
 
@@ -157,7 +160,7 @@ void ClusterScenario::settle(std::string_view when) {
         if (!is_settled) looked = sim_.now() + milliseconds(5);
         return is_settled;
     };
-    if (wait(settled, kSettleLimit + kSlowestDisk)) {
+    if (wait(settled, kSettleLimit)) {
         const Micros took = sim_.now() - began;
         cluster_.say(fmt::format("settled {} after {} ms", when, took.count() / 1000));
         report_.reached(took < seconds(5) ? "settled.5s" : "settled.30s");
