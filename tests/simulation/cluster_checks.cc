@@ -72,7 +72,9 @@ std::string SimCluster::unsettled() {
             member->is_removed = true;
         }
         if (!member->has_begun || member->is_removed || member->has_bad_token) continue;
-        if (member->node() == nullptr) return member->name() + " does not serve";
+        if (member->node() == nullptr || member->is_stopping) {
+            return member->name() + " does not serve";
+        }
         if (!ids.contains(member->id)) return member->name() + " is no member";
         const raft::Driver& its = member->node()->metadata().driver();
         if (its.applied() != driver.applied()) {

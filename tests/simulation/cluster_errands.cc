@@ -96,7 +96,8 @@ void SimCluster::transfer() {
 void SimCluster::remove() { remove(*members_[below(members_.size())]); }
 
 void SimCluster::remove(Member& target) {
-    Member* const asked = any_serving();
+    // Who was removed is asked too, but not once it matters.
+    Member* const asked = has_healed ? leader() : any_serving();
     if (asked == nullptr || target.id.is_zero() || target.is_removed) return;
     say(fmt::format("{} is asked to remove {}", asked->name(), target.name()));
     auto errand = std::make_shared<Errand>();

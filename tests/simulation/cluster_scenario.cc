@@ -139,9 +139,10 @@ void ClusterScenario::heal() {
     cluster_.has_healed = true;
     stage_.stop = true;
     cluster_.revive_all();
-    // Requests under way still end as they may.
-    if (!wait([this] { return working_ == 0; }, seconds(60)) && !report_.failed()) {
-        report_.violation("I10", "clients wait for ever");
+    // Requests and errands under way still end as they may.
+    if (!wait([this] { return working_ == 0 && !cluster_.has_errands(); }, seconds(62)) &&
+        !report_.failed()) {
+        report_.violation("I10", "clients or operators wait for ever");
     }
     // Slow operations end; a node notices late that its disk has room again.
     const Micros lingers = plan_.has(ClusterFault::kSlowDisk)   ? kSlowestDisk
