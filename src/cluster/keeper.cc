@@ -109,9 +109,9 @@ Task<Result<void>> Keeper::tell() {
 Task<void> Keeper::lead_loop() {
     runtime::Time ask_at{};
     for (bool go_on = true; go_on;) {
-        if (!leads()) {
-            seen_.clear();
-        } else if (control_->clock.now() >= ask_at) {
+        if (!leads()) seen_.clear();
+        const bool is_led = !leads() && !replica_->driver().core().leader().is_zero();
+        if (!is_led && control_->clock.now() >= ask_at) {
             ask_at = control_->clock.now() + kAskEvery;
             co_await ask_all();
         }
@@ -120,9 +120,13 @@ Task<void> Keeper::lead_loop() {
     }
 }
 
-// Nobody is waited for: who is asked and does not answer counts as out of reach.
+// Nobody is waited for: who is asked and does not answer counts as out of reach. A node that hears
+// of no leader asks the voters: one that came back may not know where to find us, and need our vote
+// or our log; over the connection that this makes it can speak to us.
 Task<void> Keeper::ask_all() {
+    const auto& voters = replica_->driver().core().members().voters;
     for (const auto& [id, node] : roster_->nodes()) {
+        if (!leads() && !voters.empty() && !voters.contains(id)) continue;
         Seen& seen = seen_[id];
         if (id == self_id_ || seen.is_asked) continue;
         seen.is_asked = true;

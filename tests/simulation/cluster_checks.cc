@@ -72,7 +72,9 @@ std::string SimCluster::unsettled() {
             member->is_removed = true;
         }
         if (!member->has_begun || member->is_removed || member->has_bad_token) continue;
-        if (member->node() == nullptr) return member->name() + " does not serve";
+        if (member->node() == nullptr || member->is_stopping) {
+            return member->name() + " does not serve";
+        }
         if (!ids.contains(member->id)) return member->name() + " is no member";
         const raft::Driver& its = member->node()->metadata().driver();
         if (its.applied() != driver.applied()) {
@@ -92,6 +94,18 @@ std::string SimCluster::unsettled() {
         return fmt::format("{} vote, not {}", in_force.voters.size(), wanted);
     }
     return {};
+}
+
+std::vector<Member*> SimCluster::leaving() {
+    std::vector<Member*> out;
+    Member* const head = leader();
+    if (head == nullptr) return out;
+    const meta::View view = head->node()->metadata().here();
+    for (const auto& member : members_) {
+        const auto row = view.node(member->id);
+        if (row && *row && (*row)->leaving()) out.push_back(member.get());
+    }
+    return out;
 }
 
 void SimCluster::compare_replicas() {

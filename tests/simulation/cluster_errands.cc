@@ -93,21 +93,22 @@ void SimCluster::transfer() {
     });
 }
 
-void SimCluster::remove() {
-    Member* const asked = any_serving();
-    if (asked == nullptr) return;
-    Member* const target = members_[below(members_.size())].get();
-    if (target->id.is_zero() || target->is_removed) return;
-    say(fmt::format("{} is asked to remove {}", asked->name(), target->name()));
+void SimCluster::remove() { remove(*members_[below(members_.size())]); }
+
+void SimCluster::remove(Member& target) {
+    // Who was removed is asked too, but not once it matters.
+    Member* const asked = has_healed ? leader() : any_serving();
+    if (asked == nullptr || target.id.is_zero() || target.is_removed) return;
+    say(fmt::format("{} is asked to remove {}", asked->name(), target.name()));
     auto errand = std::make_shared<Errand>();
-    auto task = take_out(asked->process(), target->id, errand);
-    run_errand(*asked, errand, std::move(task), [this, target](const Errand& done) {
-        say(fmt::format("remove {}: {}", target->name(),
+    auto task = take_out(asked->process(), target.id, errand);
+    run_errand(*asked, errand, std::move(task), [this, &target](const Errand& done) {
+        say(fmt::format("remove {}: {}", target.name(),
                         done.error ? done.error->context : std::string("done")));
         report_->reached(done.error ? "remove.refused" : "remove.done");
         if (done.error) return;
-        target->is_removed = true;
-        target->wants_up = chance(50);  // it must not matter
+        target.is_removed = true;
+        target.wants_up = chance(50);  // it must not matter
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "runtime/prng.h"
@@ -43,6 +44,10 @@ std::string_view name_of(ClusterFault fault) {
         "resets",       "clock-jump",     "full-disk",     "slow-disk", "disk-errors",
         "grow",         "transfer",       "remove",        "bad-token"};
     return kNames[static_cast<std::size_t>(fault)];
+}
+
+bool ClusterPlan::has(ClusterFault fault) const {
+    return std::ranges::find(kinds, fault) != kinds.end();
 }
 
 std::string ClusterPlan::text() const {

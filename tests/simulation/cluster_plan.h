@@ -50,6 +50,7 @@ struct ClusterPlan {
     std::vector<std::string> keys;
     node::Options options;  // of every node; its addresses and names are its own
 
+    [[nodiscard]] bool has(ClusterFault fault) const;
     [[nodiscard]] std::string text() const;
 };
 

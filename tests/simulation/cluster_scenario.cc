@@ -43,6 +43,7 @@ class ClusterScenario {
     void work();
     void heal();
     void settle(std::string_view when);
+    void finish_removals();
     void check_nodes();
     void judge();
     void end();
@@ -138,10 +139,16 @@ void ClusterScenario::heal() {
     cluster_.has_healed = true;
     stage_.stop = true;
     cluster_.revive_all();
-    // Requests under way still end as they may.
-    if (!wait([this] { return working_ == 0; }, seconds(60)) && !report_.failed()) {
-        report_.violation("I10", "clients wait for ever");
+    // Requests and errands under way still end as they may.
+    if (!wait([this] { return working_ == 0 && !cluster_.has_errands(); }, seconds(62)) &&
+        !report_.failed()) {
+        report_.violation("I10", "clients or operators wait for ever");
     }
+    // Slow operations end; a node notices late that its disk has room again.
+    const Micros lingers = plan_.has(ClusterFault::kSlowDisk)   ? kSlowestDisk
+                           : plan_.has(ClusterFault::kFullDisk) ? Micros(seconds(4))
+                                                                : Micros(0);
+    (void)wait([] { return false; }, lingers);
     stage_.stop = false;
 }
 
@@ -154,7 +161,7 @@ void ClusterScenario::settle(std::string_view when) {
         if (!is_settled) looked = sim_.now() + milliseconds(5);
         return is_settled;
     };
-    if (wait(settled, kSettleLimit + kSlowestDisk)) {
+    if (wait(settled, kSettleLimit)) {
         const Micros took = sim_.now() - began;
         cluster_.say(fmt::format("settled {} after {} ms", when, took.count() / 1000));
         report_.reached(took < seconds(5) ? "settled.5s" : "settled.30s");
@@ -163,6 +170,21 @@ void ClusterScenario::settle(std::string_view when) {
     if (report_.failed()) return;
     report_.violation("I10", fmt::format("{} {}: {}", kSettleLimit.count() / 1'000'000,
                                          "s after healing", cluster_.unsettled()));
+}
+
+// Who was being removed when the operator's node died is removed now, or stays for good.
+void ClusterScenario::finish_removals() {
+    const std::vector<Member*> leaving = cluster_.leaving();
+    for (Member* member : leaving) cluster_.remove(*member);
+    if (leaving.empty()) return;
+    report_.reached("remove.again");
+    if (!wait([this] { return !cluster_.has_errands(); }, seconds(60)) && !report_.failed()) {
+        report_.violation("I10", "a removal does not end");
+    }
+    if (!report_.failed()) settle("after removals");
+    if (!cluster_.leaving().empty() && !report_.failed()) {
+        report_.violation("I10", cluster_.leaving().front()->name() + " stays leaving");
+    }
 }
 
 void ClusterScenario::check_nodes() {
@@ -199,6 +221,7 @@ RunResult ClusterScenario::run() {
     if (!report_.failed()) work();
     if (!report_.failed()) heal();
     if (!report_.failed()) settle("after healing");
+    if (!report_.failed()) finish_removals();
     if (!report_.failed()) check_nodes();
     if (!report_.failed()) settle("at the end");
     judge();

@@ -44,6 +44,7 @@ class SimCluster {
     void arm_crash(Member& member, std::uint64_t most_ios);
     void transfer();
     void remove();
+    void remove(Member& target);
     // A machine that is not a member tries to become one with a token that must not do.
     void intrude();
 
@@ -54,6 +55,9 @@ class SimCluster {
     [[nodiscard]] Member* any_serving();
     // All who should be members are, and are told alike. Empty, or what is missing.
     [[nodiscard]] std::string unsettled();
+    // Members that are marked so, as the leader has it.
+    [[nodiscard]] std::vector<Member*> leaving();
+    [[nodiscard]] bool has_errands() const { return !pending_.empty(); }
     // Equal rows everywhere; call only when unsettled() is empty.
     void compare_replicas();
     // While they last, requests may fail.

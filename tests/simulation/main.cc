@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -87,12 +88,19 @@ Arguments parse(int argc, char** argv) {
     return out;
 }
 
-base::Bug bug_named(std::string_view name) {
-    for (const base::PlantedBug& bug : base::kPlantedBugs) {
+std::span<const base::PlantedBug> planted_bugs(bool cluster) {
+    if (cluster) return kClusterBugs;
+    return base::kPlantedBugs;
+}
+
+base::Bug bug_named(std::string_view name, bool cluster) {
+    for (const base::PlantedBug& bug : planted_bugs(cluster)) {
         if (bug.name == name) return bug.bug;
     }
     fmt::print(stderr, "hamster-sim: no planted bug '{}'; there are:\n", name);
-    for (const base::PlantedBug& bug : base::kPlantedBugs) fmt::print(stderr, "  {}\n", bug.name);
+    for (const base::PlantedBug& bug : planted_bugs(cluster)) {
+        fmt::print(stderr, "  {}\n", bug.name);
+    }
     std::exit(2);
 }
 
@@ -105,7 +113,7 @@ void print_failure(const Failure& failure, const Arguments& arguments) {
 
 int run_one(const Arguments& arguments) {
     if (!arguments.planted.empty()) {
-        [[maybe_unused]] const base::Bug bug = bug_named(arguments.planted);
+        [[maybe_unused]] const base::Bug bug = bug_named(arguments.planted, arguments.cluster);
         plant(bug);
     }
     if (arguments.verbose) base::configure_log(base::LogLevel::kInfo, base::LogFormat::kHuman);
@@ -196,11 +204,14 @@ std::vector<std::uint64_t> corpus_of(const std::string& dir, bool cluster) {
 int run_planted(const Arguments& arguments) {
     int found = 0;
     int missed = 0;
-    for (const base::PlantedBug& bug : base::kPlantedBugs) {
-        if (arguments.planted != "all" && bug.bug != bug_named(arguments.planted)) continue;
+    for (const base::PlantedBug& bug : planted_bugs(arguments.cluster)) {
+        if (arguments.planted != "all" &&
+            bug.bug != bug_named(arguments.planted, arguments.cluster))
+            continue;
         Campaign campaign;
         campaign.seeds = range_of(arguments.first, arguments.limit);
         campaign.jobs = arguments.jobs;
+        if (arguments.cluster) campaign.run = run_cluster_seed;
         campaign.progress = false;
         campaign.quiet = true;
         campaign.repeat_every = 0;
