@@ -42,14 +42,16 @@ def steady_port():
 
 
 def wait_for(what, condition, limit_s=LIMIT_S, every_s=0.05):
-    """What the condition returns once it is true; fails with `what` after the limit."""
+    """What the condition returns once it is true; fails with `what` (a text, or what makes one)
+    after the limit."""
     deadline = time.monotonic() + limit_s
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {limit_s} s in vain for: {what}")
+            told = what() if callable(what) else what
+            raise AssertionError(f"waited {limit_s} s in vain for: {told}")
         time.sleep(every_s)
 
 
@@ -107,7 +109,7 @@ class Node:
 
     def wait_ready(self, limit_s=LIMIT_S):
         """Waits for the log line, and until the node can tell about the cluster."""
-        wait_for(f"{self.name} is ready\n{self.log()}", self._is_ready, limit_s)
+        wait_for(lambda: f"{self.name} is ready\n{self.log()[-4000:]}", self._is_ready, limit_s)
 
     def _is_ready(self):
         if self.process.poll() is not None:

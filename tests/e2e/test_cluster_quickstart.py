@@ -219,7 +219,7 @@ def test_all_nodes_restart_without_token_and_listen(quick, bucket):
     ids = {m["node"]: m["node_id"] for m in quick[0].members().values()}
     for node in quick:
         node.stop()
-        wait_for(f"{node.name} has stopped\n{node.log()}", lambda n=node: "stopped" in n.log())
+        wait_for(f"{node.name} has stopped", lambda n=node: "stopped" in n.log())
     for node in quick:  # serve -data-dir DIR -s3 ADDRESS, as after a reboot
         node.start(wait=False)
     for node in quick:
