@@ -162,14 +162,20 @@ Result<std::uint64_t> parse_size(std::string_view text) {
 Result<std::chrono::microseconds> parse_duration(std::string_view text) {
     using std::chrono::microseconds;
     constexpr std::array<std::pair<std::string_view, std::uint64_t>, 6> kUnits{
-        {{"", 1'000'000}, {"s", 1'000'000}, {"ms", 1000}, {"m", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000}}};
+        {{"", 1'000'000},
+         {"s", 1'000'000},
+         {"ms", 1000},
+         {"m", 60'000'000},
+         {"h", 3'600'000'000},
+         {"d", 86'400'000'000}}};
     constexpr std::uint64_t kLongest = 30ULL * 24 * 3600 * 1'000'000;
     const auto number = leading_number(text);
     for (const auto& [unit, us] : kUnits) {
         if (!number || number->second != unit || number->first == 0) continue;
         if (number->first <= kLongest / us) return microseconds(number->first * us);
     }
-    return fail(Code::kInvalid, fmt::format("`{}` is no duration: say 500ms, 10s, 5m, 1h or 7d", text));
+    return fail(Code::kInvalid,
+                fmt::format("`{}` is no duration: say 500ms, 10s, 5m, 1h or 7d", text));
 }
 
 Result<Endpoint> parse_endpoint(std::string_view text) {

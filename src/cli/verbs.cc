@@ -53,6 +53,12 @@ constexpr std::string_view kCanStopLesson =
     "Asks the leader, which asks every node now. Exit code 0: stopping it is safe; 1: it is not, "
     "and the\nreason is printed. For scripts: hamster can-stop -data-dir D -node n2 && ssh n2 "
     "systemctl stop hamster\n";
+constexpr Flag kRecoverFlags[] = {kDataDir, {"force", "", "do not ask", ""}};
+constexpr std::string_view kRecoverLesson =
+    "For a cluster most of whose voters are lost for good. Stop this node first. It refuses while "
+    "one of\nthe other voters answers, names those it gives up, and asks. Choose the voter that "
+    "was "
+    "stopped last:\nwhat only the others knew is gone.\n";
 constexpr std::string_view kRemoveLesson =
     "The node stops voting first, and hands over leadership if it leads. Its id never returns: to "
     "use the\nmachine again, start it with an empty data directory and a new token. Refused while "
@@ -107,6 +113,8 @@ constexpr Verb kVerbs[] = {
      run_transfer_leadership},
     {"remove", "NODE", "Take a node out of the cluster for good", kClientFlags, run_remove,
      kRemoveLesson},
+    {"recover", "", "Go on without voters that are lost for good: the last resort", kRecoverFlags,
+     run_recover, kRecoverLesson},
     {"user create", "NAME", "Make a user and show a key pair, once", kClientFlags, run_user_create},
     {"user list", "", "List users and their keys", kClientFlags, run_user_list},
     {"user disable", "NAME", "Refuse a user's requests", kClientFlags, run_user_disable},

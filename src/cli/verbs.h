@@ -16,6 +16,7 @@ int run_token(const Args& args, Console& console);
 int run_can_stop(const Args& args, Console& console);
 int run_transfer_leadership(const Args& args, Console& console);
 int run_remove(const Args& args, Console& console);
+int run_recover(const Args& args, Console& console);
 int run_serve(const Args& args, Console& console);
 int run_status(const Args& args, Console& console);
 int run_user_create(const Args& args, Console& console);

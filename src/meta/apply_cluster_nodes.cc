@@ -102,7 +102,7 @@ Answered apply_remove_node(Txn& txn, const proto::RemoveNode& command) {
         return refuse(Answer::INVALID_REQUEST, "the last member cannot be removed");
     }
     TRY_ASSIGN(const bool holds_blobs, txn.exists(blobs_held_row(*id)));
-    if (holds_blobs) {
+    if (holds_blobs && !command.lost()) {
         return refuse(Answer::NODE_NOT_EMPTY, "node " + member->name() + " still holds objects");
     }
     proto::RemovedNode row;

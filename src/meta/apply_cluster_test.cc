@@ -338,9 +338,9 @@ TEST_F(ClusterTest, AnOlderStoreIsCountedWhenTheTrustIsFounded) {
 }
 
 TEST_F(ClusterTest, ALeavingNodeTakesNothingNew) {
+    found();
     EXPECT_EQ(replica_.status(on_node(put_object(kBucket, "k", kBlob1, 3), 2)),
               Answer::NODE_LEAVING);  // nobody's
-    found();
     admit(2);
     EXPECT_EQ(replica_.status(on_node(put_object(kBucket, "k", kBlob1, 3), 2)), Answer::OK);
     EXPECT_EQ(replica_.status(set_leaving(2)), Answer::OK);

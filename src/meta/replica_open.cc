@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "meta/apply.h"
+#include "meta/group_files.h"
 #include "meta/keyspace.h"
 #include "meta/replica_impl.h"
 
@@ -107,20 +108,6 @@ Task<Result<void>> check_cluster(raft::Log* log, const kv::Store* store, proto::
     co_return Result<void>{};
 }
 
-// Who takes part as far as the store knows.
-Result<raft::Members> members_in(const kv::Store& store, const GroupOptions& options) {
-    const std::string row = system_row("membership");
-    TRY_ASSIGN(const auto bytes, store.get(row));
-    if (bytes) {
-        proto::Membership stored;
-        if (!stored.ParseFromString(*bytes)) return fail(Code::kCorrupt, "the members' row");
-        return raft::members_from(stored);
-    }
-    raft::Members members;
-    if (!options.is_newcomer) members.voters.insert(options.self);
-    return members;
-}
-
 // The log of a snapshot that was put in place right before a crash may be an older one.
 Task<Result<void>> check_origin(raft::Log* log, const kv::Store* store, proto::Applied state,
                                 Place place, base::ClusterId cluster) {
@@ -135,16 +122,24 @@ Task<Result<void>> check_origin(raft::Log* log, const kv::Store* store, proto::A
     co_return checked;
 }
 
-struct Opened {
-    Place place;
-    proto::Applied state;
-    std::unique_ptr<kv::Store> store;
-    std::unique_ptr<raft::Log> log;
-};
+}  // namespace
 
-Task<Result<Opened>> open_files(runtime::World* control, std::string dir, GroupOptions options,
-                                base::Metrics* metrics) {
-    Opened opened;
+Result<raft::Members> members_in(const kv::Store& store, const GroupOptions& options) {
+    const std::string row = system_row("membership");
+    TRY_ASSIGN(const auto bytes, store.get(row));
+    if (bytes) {
+        proto::Membership stored;
+        if (!stored.ParseFromString(*bytes)) return fail(Code::kCorrupt, "the members' row");
+        return raft::members_from(stored);
+    }
+    raft::Members members;
+    if (!options.is_newcomer) members.voters.insert(options.self);
+    return members;
+}
+
+Task<Result<GroupFiles>> open_files(runtime::World* control, std::string dir, GroupOptions options,
+                                    base::Metrics* metrics) {
+    GroupFiles opened;
     auto place = co_await read_place(&control->disk, dir);
     CO_TRY_ASSIGN(opened.place, place);
     auto store = co_await kv::open(control, dir + "/" + opened.place.store, options.store);
@@ -166,8 +161,6 @@ Task<Result<Opened>> open_files(runtime::World* control, std::string dir, GroupO
     CO_TRY_ASSIGN(opened.log, log);
     co_return opened;
 }
-
-}  // namespace
 
 Task<Result<void>> ReplicaImpl::start(std::unique_ptr<raft::Log> log, raft::Applied applied,
                                       base::Metrics* metrics) {
@@ -249,7 +242,7 @@ Task<Result<std::unique_ptr<Replica>>> open_group(runtime::World* control, std::
     auto made = co_await control->disk.make_dir(dir);
     CO_TRY(made);
     auto files = co_await open_files(control, dir, options, metrics);
-    CO_TRY_ASSIGN(Opened opened, files);
+    CO_TRY_ASSIGN(GroupFiles opened, files);
     raft::Log* const log = opened.log.get();
     const bool is_empty = log->last_index().value == 0;
     Result<void> fit;

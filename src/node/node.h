@@ -63,6 +63,18 @@ runtime::Task<Result<Identity>> init_data_dir(runtime::World* control, crypto::K
 runtime::Task<Result<Identity>> join_data_dir(runtime::World* control, crypto::KeySource* keys,
                                               Options options, std::string token);
 
+// The voters that a node which is not running would give up.
+struct Lost {
+    base::NodeId self;
+    std::uint64_t last = 0;  // of its log
+    std::vector<proto::Node> voters;
+};
+// Looks for them; changes nothing. kPrecondition while one of them answers, or there is none;
+// kInvalid when this node does not vote.
+runtime::Task<Result<Lost>> inspect_loss(runtime::World* control, Options options);
+// From the next start on this node votes alone, and the lost ones are removed.
+runtime::Task<Result<void>> give_up_lost(runtime::World* control, Options options, Lost lost);
+
 class Node {
   public:
     virtual ~Node() = default;
