@@ -62,7 +62,9 @@ Result<node::Options> node_options(const Args& args) {
     node::Options options;
     std::array<char, 256> host{};
     if (::gethostname(host.data(), host.size() - 1) == 0) options.host = host.data();
-    options.listen = args.value("listen").value_or("");
+    if (const auto listen = args.value("listen")) {
+        TRY_ASSIGN(options.listen, cluster::parse_listen(*listen));
+    }
     if (const auto name = args.value("node")) {
         TRY_ASSIGN(options.name, cluster::parse_node_name(*name));
     }

@@ -141,6 +141,9 @@ Task<Result<std::string>> Keeper::answer_transfer(std::string payload) {
         }
         if (to.is_zero()) co_return fail(Code::kPrecondition, "no other voter is fit to lead");
     }
+    if (!is_reachable(to)) {
+        co_return fail(Code::kPrecondition, roster_->name_of(to) + " does not answer");
+    }
     const Result<void> begun = to == self_id_ ? Result<void>{} : replica_->transfer(to);
     if (!begun) co_return std::unexpected(begun.error());
     proto::TransferReply reply;

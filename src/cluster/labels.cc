@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ip/address.hpp>
 
 #include "base/encoding.h"
 #include "meta/apply_cluster_rules.h"
@@ -69,6 +70,26 @@ Result<std::uint64_t> parse_capacity(std::string_view text) {
                                         "and a unit, such as 500GiB or 2TB");
     }
     return *number * unit->bytes;
+}
+
+Result<std::string> parse_listen(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    std::string_view host = text.substr(0, std::min(colon, text.size()));
+    const bool is_bracketed = host.starts_with('[') && host.ends_with(']');
+    if (is_bracketed) host = host.substr(1, host.size() - 2);
+    const auto port =
+        colon == std::string_view::npos ? std::nullopt : base::parse_u64(text.substr(colon + 1));
+    boost::system::error_code error;
+    const auto address = boost::asio::ip::make_address(std::string(host), error);
+    const bool is_good = !error && port && *port > 0 && *port <= 65535 &&
+                         address.is_v6() == is_bracketed && !address.is_unspecified();
+    if (!is_good) {
+        return fail(Code::kInvalid,
+                    fmt::format("`{}`: say -listen IP:PORT, the address of this machine that other "
+                                "nodes connect to; names and 0.0.0.0 do not work",
+                                text));
+    }
+    return std::string(text);
 }
 
 }  // namespace hamster::cluster

@@ -18,4 +18,7 @@ Result<std::string> parse_zone(std::string_view text);
 // KiB to PiB in 1024s; B or nothing: bytes. Case does not matter.
 Result<std::uint64_t> parse_capacity(std::string_view text);
 
+// -listen: ip:port or [ip6]:port, of this machine, as other nodes reach it: no name, not 0.0.0.0.
+Result<std::string> parse_listen(std::string_view text);
+
 }  // namespace hamster::cluster

@@ -21,6 +21,17 @@ TEST(Labels, NamesAndZones) {
     EXPECT_LT(parse_zone(std::string(5000, 'z')).error().context.size(), 200U);
 }
 
+TEST(Labels, Listen) {
+    for (const std::string_view good : {"127.0.0.1:7946", "10.0.0.5:1", "[::1]:7946"}) {
+        EXPECT_EQ(parse_listen(good), std::string(good));
+    }
+    for (const std::string_view bad :
+         {"", "7946", ":7946", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
+          "0.0.0.0:7946", "[::]:7946", "::1:7946", "localhost:7946", "[127.0.0.1]:7946"}) {
+        EXPECT_FALSE(parse_listen(bad)) << bad;
+    }
+}
+
 TEST(Labels, Capacities) {
     EXPECT_EQ(parse_capacity("500GiB"), 500ULL << 30);
     EXPECT_EQ(parse_capacity("2TB"), 2'000'000'000'000U);

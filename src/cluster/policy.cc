@@ -114,7 +114,10 @@ Step Policy::next() const {
     if (!std::holds_alternative<std::monostate>(step)) return step;
     step = add_learner();
     if (!std::holds_alternative<std::monostate>(step)) return step;
-    const std::size_t wanted = voters_wanted(nodes_.size());
+    // Who is leaving is counted out, so that the last ones can go without others coming.
+    const auto staying =
+        std::ranges::count_if(nodes_, [](const auto& entry) { return !entry.second->leaving; });
+    const std::size_t wanted = voters_wanted(static_cast<std::size_t>(std::max(staying, 1L)));
     if (voters_.size() > wanted) return demote();
     if (voters_.size() < wanted || (has_leaving_voter() && !candidates_.empty())) return promote();
     return begin_swap();

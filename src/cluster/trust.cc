@@ -32,7 +32,7 @@ Error with_advice(const Error& error, std::string_view file) {
 
 Task<Result<std::string>> read_pem(runtime::Disk* disk, std::string_view file) {
     auto text = co_await runtime::read_file(disk, std::string(file), crypto::kMaxPem);
-    if (!text && text.error().code != Code::kNotFound) {
+    if (!text) {
         co_return std::unexpected(with_advice(text.error(), file));
     }
     co_return text;

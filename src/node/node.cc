@@ -318,6 +318,9 @@ Task<Result<void>> NodeImpl::probe() {
     command.mutable_drop_garbage();
     auto proposed = co_await group_->propose(std::move(command));
     probed_ = proposed ? Result<void>{} : std::unexpected(proposed.error());
+    // Without a quorum nobody can commit; restarting this node would not help.
+    const bool is_ours = group_->driver().failure() || group_->driver().is_alone();
+    if (!proposed && !is_ours) probed_ = {};
     co_return probed_;
 }
 

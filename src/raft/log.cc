@@ -346,6 +346,11 @@ runtime::Task<Result<void>> Log::check_follows(LogIndex index, std::uint64_t cha
     if (at.value > index.value + 1) {
         co_return Result<void>{};
     }
+    if (at > last_index()) {  // no entries are kept: all there is to compare is the base
+        const bool differs = base_ && base_->index == index && base_->chain != chain;
+        if (differs) co_return fail(Code::kCorrupt, "the log begins behind another entry");
+        co_return Result<void>{};
+    }
     const Tail before{index, {}, chain};
     auto check = [at, before, index](std::uint64_t seq, base::Bytes record) -> Result<void> {
         HAMSTER_ASSERT(seq == at.value, seq, at.value);

@@ -77,7 +77,6 @@ S3Error error_of(const Answer& answer) {
         case Answer::INVALID_REQUEST:
             return plain(ErrorCode::kInvalidRequest, answer.detail());
         // The node gives its blobs away: another one takes the request.
-        case Answer::NODE_LEAVING:
         // Not applied, and not to be: a new request may be.
         case Answer::REQUEST_EXPIRED:
             return plain(ErrorCode::kServiceUnavailable);
