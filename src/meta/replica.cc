@@ -220,8 +220,10 @@ Task<Result<ReplicaImpl::Rows>> ReplicaImpl::confirmed_rows() {
 
 // ---- time -----------------------------------------------------------------------------------
 
+// Against the time since the start, not this machine's idea of the date: that one may be set right,
+// or wrong, between two messages of the leader.
 void ReplicaImpl::note_clock() {
-    const auto mine = static_cast<std::int64_t>(control_->clock.unix_ms());
+    const std::int64_t mine = control_->clock.now().us / 1000;
     const std::uint64_t cluster = std::min(driver_->cluster_time_ms(), kMaxStampMs);
     clock_ahead_ms_ = static_cast<std::int64_t>(cluster) - mine;
 }
@@ -234,8 +236,11 @@ std::uint64_t ReplicaImpl::next_stamp() {
 }
 
 std::uint64_t ReplicaImpl::stamp_now() {
-    const auto mine = static_cast<std::int64_t>(control_->clock.unix_ms());
-    const auto now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, mine + clock_ahead_ms_));
+    std::uint64_t now = control_->clock.unix_ms();
+    if (!is_alone_) {
+        const std::int64_t mine = control_->clock.now().us / 1000;
+        now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, mine + clock_ahead_ms_));
+    }
     return std::max(last_stamp_ms_.load(), std::min(now, kMaxStampMs));
 }
 

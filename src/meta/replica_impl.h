@@ -101,7 +101,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
 
     std::atomic<bool> is_alone_{false};  // a read needs nobody's confirmation
     std::atomic<std::uint64_t> last_stamp_ms_{0};
-    std::atomic<std::int64_t> clock_ahead_ms_{0};  // of cluster time, against this machine's clock
+    std::atomic<std::int64_t> clock_ahead_ms_{0};     // of cluster time, against Clock::now()
     std::map<std::uint64_t, proto::Answer> answers_;  // by index: of proposals that wait
     raft::Tail applied_;
     std::uint64_t replayed_to_ = 0;  // the last entry in the log when it was opened

@@ -176,6 +176,7 @@ Task<Result<void>> ReplicaImpl::start(std::unique_ptr<raft::Log> log, raft::Appl
     last_stamp_ms_ = state.stamp_ms();
     auto started = co_await driver_->start(std::move(applied));
     CO_TRY(started);
+    note_clock();
     if (place_.is_installed) {
         place_.is_installed = false;
         auto noted = co_await write_place(&control_->disk, dir_, place_);

@@ -341,9 +341,10 @@ runtime::Task<Result<void>> Log::check_follows(LogIndex index, std::uint64_t cha
     if (index > last_index()) {
         co_return fail(Code::kCorrupt, fmt::format("the log ends before entry {}", index.value));
     }
-    // The entry itself, or the oldest one kept if that comes right behind it.
+    // The entry itself, or the oldest one kept if that comes right behind it. None is kept after a
+    // snapshot.
     const LogIndex at{std::max(index, first_index())};
-    if (at.value > index.value + 1) {
+    if (at.value > index.value + 1 || at > last_index()) {
         co_return Result<void>{};
     }
     if (at > last_index()) {  // no entries are kept: all there is to compare is the base

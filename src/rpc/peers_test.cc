@@ -72,6 +72,20 @@ TEST_F(RpcPeers, PeerThatAcceptsAndClosesIsNotHammered) {
     EXPECT_TRUE(b.handler.runs.empty());
 }
 
+// Who does not know where a peer is speaks over what the peer dialled.
+TEST_F(RpcPeers, WhatThePeerDialledCarriesBothWays) {
+    Node& a = node(1);
+    Node& b = node(2);
+    a.book[b.id] = "nowhere:1";
+    EXPECT_EQ(get(a.call(b, kEcho, "1")).error().code, Code::kUnavailable);
+    EXPECT_TRUE(get(b.call(a, kEcho, "2")).has_value());
+    EXPECT_TRUE(get(a.call(b, kEcho, "3")).has_value());
+    EXPECT_TRUE(a.peers->post(b.id, Lane::kControl, kEcho, "4"));
+    EXPECT_EQ(a.dials.size(), 1U);
+    EXPECT_EQ(get(a.peers->call(b.id, Lane::kBulk, kEcho, "5", Time::never())).error().code,
+              Code::kUnavailable);
+}
+
 TEST_F(RpcPeers, ForgetCutsCallsInFlight) {
     Node& a = node(1);
     Node& b = node(2);

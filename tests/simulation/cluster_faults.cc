@@ -85,8 +85,10 @@ void ClusterFaults::apply(ClusterFault fault) {
             return isolate();
         case ClusterFault::kFlapping:
             return flap();
-        case ClusterFault::kPause:
-            return pause(*member);
+        case ClusterFault::kPause: {
+            Member* const leader = cluster_->leader();
+            return pause(leader != nullptr && chance(50) ? *leader : *member);
+        }
         case ClusterFault::kSlowLinks:
             return slow_links();
         case ClusterFault::kResets:

@@ -89,6 +89,8 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
         }
         if (plan.kinds.empty()) plan.kinds.push_back(ClusterFault::kCrashAtIo);
     }
+    plan.pace_ms = chance(50) ? 300 : 30;
+    if (plan.pace_ms == 30) plan.operations *= 3;
     return plan;
 }
 

@@ -42,6 +42,7 @@ struct ClusterPlan {
     int workers = 2;
     int operations = 10;  // of each worker
     int faults = 0;       // how many are injected
+    int pace_ms = 300;    // between two requests of a client, at most
     int gap_ms = 1000;    // between two faults, at most
     std::vector<ClusterFault> kinds;
     bool crash_in_init = false;

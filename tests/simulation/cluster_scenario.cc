@@ -33,6 +33,7 @@ class ClusterScenario {
           cluster_(&sim_, &report_, &plan_, verbose),
           faults_(&cluster_) {
         stage_.cluster = &cluster_;
+        stage_.pace = milliseconds(plan_.pace_ms);
         stage_.world = &sim_.harness();
     }
 
@@ -272,7 +273,7 @@ const std::set<std::string, std::less<>>& expected_cluster_points() {
                                                   "replicas.compared",
                                                   "settled.5s",
                                                   "settled.30s",
-                                                  "join-error.kUnavailable"};
+                                                  "join-error.unavailable"};
         for (int i = 0; i < kClusterFaults; ++i) {
             all.insert(fmt::format("fault.{}", name_of(static_cast<ClusterFault>(i))));
         }

@@ -9,21 +9,20 @@ namespace hamster::simulation {
 
 void plant(base::Bug bug);
 
-// Those that clusters are to find. The bugs of one node are found there.
+// Those that clusters are to find. The rest of one node's are found by one node. Three of consensus
+// are left to raft_test: entries of an earlier term committed by counting need a schedule that dice
+// do not find, the policy never asks for two changes of the membership at once, and no node opens a
+// damaged log to rejoin.
 inline constexpr std::array kClusterBugs = {
     base::PlantedBug{base::Bug::kRaftVoteLost, "raft-vote-lost"},
     base::PlantedBug{base::Bug::kRaftAckBeforeSync, "raft-ack-before-sync"},
     base::PlantedBug{base::Bug::kRaftCountUnsynced, "raft-count-unsynced"},
-    base::PlantedBug{base::Bug::kRaftCommitOldTerm, "raft-commit-old-term"},
     base::PlantedBug{base::Bug::kRaftStaleReads, "raft-stale-reads"},
-    base::PlantedBug{base::Bug::kRaftTwoMemberships, "raft-two-memberships"},
     base::PlantedBug{base::Bug::kRaftKeepConflict, "raft-keep-conflict"},
     base::PlantedBug{base::Bug::kRaftVoteForShorter, "raft-vote-for-shorter"},
-    base::PlantedBug{base::Bug::kRaftVoteUnrepaired, "raft-vote-unrepaired"},
     base::PlantedBug{base::Bug::kRetryAsNew, "retry-as-new"},
     base::PlantedBug{base::Bug::kPreconditionTooEarly, "precondition-too-early"},
     base::PlantedBug{base::Bug::kWalAckBeforeSync, "wal-ack-before-sync"},
-    base::PlantedBug{base::Bug::kDropBeforeFlush, "drop-before-flush"},
 };
 
 }  // namespace hamster::simulation
