@@ -184,6 +184,7 @@ class Cluster:
 
     def __init__(self, home, size=3):
         self.home = str(home)
+        os.makedirs(self.home, exist_ok=True)
         self.nodes = []
         self.size = size
 
@@ -192,7 +193,7 @@ class Cluster:
             self.found()
             while len(self.nodes) < self.size:
                 self.grow()
-            self.wait_voters(self.size)
+            self.wait_voters({1: 1, 2: 2, 3: 3, 4: 3}.get(self.size, 5))
         except BaseException:
             self.close()
             raise
