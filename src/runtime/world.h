@@ -100,8 +100,8 @@ class Disk {
     virtual Task<Result<void>> sync_dir(std::string path) = 0;  // "" is the data directory
     // Names in a directory, sorted. kNotFound when it does not exist.
     virtual Task<Result<std::vector<std::string>>> list(std::string path) = 0;
-    // Exclusive lock on a file for the life of this Disk, which may ask for it again; kConflict when
-    // another process has it.
+    // Exclusive lock on a file for the life of this Disk, which may ask for it again; kConflict
+    // when another process has it.
     virtual Result<void> lock(std::string path) = 0;
     virtual Result<DiskSpace> space() = 0;
     // Absolute path for libraries that open files themselves (RocksDB); empty in simulation.
