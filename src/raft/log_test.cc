@@ -244,6 +244,23 @@ TEST(RaftLog, KnowsAnEntryOfItsOwnByTheChain) {
     EXPECT_FALSE(follows(31, 1));
 }
 
+Task<void> reset_to(Scene* s, Tail base) {
+    auto done = co_await s->log->reset(base);
+    EXPECT_TRUE(done.has_value());
+}
+
+TEST(RaftLog, FollowsASnapshotWithNothingBehindIt) {
+    Scene s;
+    ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, append(&s, 3, 100)));
+    ASSERT_TRUE(s.sim.run_on(s.machine, reset_to(&s, {{10}, {1}, 7})));
+    Result<void> out;
+    ASSERT_TRUE(s.sim.run_on(s.machine, check_follows(&s, {10}, 7, &out)));
+    EXPECT_TRUE(out.has_value());
+    ASSERT_TRUE(s.sim.run_on(s.machine, check_follows(&s, {11}, 7, &out)));
+    EXPECT_FALSE(out.has_value());
+}
+
 TEST(RaftLog, AFullDiskLeavesTheChainWhole) {
     Scene s;
     ASSERT_TRUE(s.sim.run_on(s.machine, open_log(&s)));
