@@ -28,6 +28,8 @@ Result<Answer> ReplicaImpl::apply_entry(Staging& staging, const Entry& entry) {
     const EntryMark mark{{entry.index()}, {entry.term()}, entry.chain()};
     if (entry.kind() == Entry::CONFIGURATION) {
         is_changed_ = true;
+        // Soon in the store: whether a damaged log may be given up depends on who else votes.
+        unflushed_bytes_ = std::max(unflushed_bytes_, options_.flush_after_bytes);
         TRY(apply_membership(staging, mark, entry.payload()));
         return Answer{};
     }
