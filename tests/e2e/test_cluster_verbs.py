@@ -41,13 +41,13 @@ def empty(cluster):
 # ---- status ---------------------------------------------------------------------------------
 
 def test_status_tells_the_same_on_every_node(three):
-    assert three.grow("-zone", "east", "-capacity", "20GiB").name == "n4"
+    assert three.grow("-capacity", "20GiB").name == "n4"
     members = wait_for("n4 is up", lambda: (
         lambda m: m if m and m["n4"]["state"] == "up" and m["n4"]["lag"] == 0
         and m["n4"]["disk_free_bytes"] else None)(
             three.any().members()))
     assert sorted(m["role"] for m in members.values()) == ["leader", "learner", "voter", "voter"]
-    assert (members["n4"]["zone"], members["n4"]["capacity_bytes"]) == ("east", 20 << 30)
+    assert (members["n4"]["zone"], members["n4"]["capacity_bytes"]) == ("", 20 << 30)
     for node in three.nodes:
         status = node.status()
         assert (status["node"], status["state"]) == (node.name, "serving")
@@ -67,7 +67,7 @@ def test_status_tells_the_same_on_every_node(three):
             assert member["capacity_bytes"] > 0 and member["disk_free_bytes"] > 0, member
             assert member["uptime_seconds"] >= 0 and member["blobs"] >= 0
     shown = three.any().verb("status").stdout
-    assert re.search(r"^n4 +learner +up +\S+ +east +20\.0 GiB", shown, re.M), shown
+    assert re.search(r"^n4 +learner +up +\S+ +- +20\.0 GiB", shown, re.M), shown
 
 
 def test_status_sees_a_dead_node_within_seconds(three):
