@@ -57,6 +57,8 @@ class Identities {
     // Grows with every change: what was looked up under an older one must be looked up again.
     // Any thread.
     [[nodiscard]] std::uint64_t generation() const { return generation_.load(); }
+    // Users or keys were changed by whichever node.
+    void note_change() { generation_.fetch_add(1); }
 
   private:
     runtime::Task<Result<void>> propose(proto::Command command);

@@ -155,6 +155,14 @@ struct Serving {
 Task<Result<void>> join_first(Loops* loops, node::Options options, std::string token) {
     auto names = co_await loops->control().disk.list("");
     if (names && std::ranges::find(*names, node::kFormatFile) != names->end()) {
+        CO_TRY_ASSIGN(const crypto::JoinToken decoded, crypto::decode(token));
+        auto claimed = co_await node::claim_data_dir(&loops->control().disk);
+        CO_TRY_ASSIGN(const node::Identity identity, claimed);
+        if (identity.cluster != decoded.terms.cluster) {
+            co_return fail(Code::kInvalid,
+                           "this data directory belongs to another cluster than the token: choose "
+                           "an empty one");
+        }
         LOG_INFO("cli", "this node has joined before: -token is not needed any more");
         co_return Result<void>{};
     }

@@ -144,10 +144,22 @@ Task<void> Keeper::ask_one(NodeId node) {
     if (const auto found = seen_.find(node); found != seen_.end()) found->second.is_asked = false;
 }
 
+// Who is removed while it is down, or cut off before it hears of it, learns it in this way.
+void Keeper::note_refusal(NodeId node) {
+    const bool is_refused = links_->trouble_with(node).contains("is not admitted to the cluster");
+    if (!is_refused || is_told_) return;
+    is_told_ = true;
+    LOG_ERROR("cluster",
+              "{} does not admit this node: it was removed from the cluster; stop it, its data "
+              "directory is of no more use",
+              roster_->name_of(node));
+}
+
 Task<bool> Keeper::ask_health(NodeId node) {
     auto reply = co_await links_->call(node, kHealth, "", kHealthWithin);
     proto::Health health;
     const bool answers = reply && health.ParseFromString(*reply);
+    if (!answers) note_refusal(node);
     Seen& seen = seen_[node];
     seen.answers = answers;
     if (answers) {
@@ -192,9 +204,29 @@ Facts Keeper::facts() const {
     return facts;
 }
 
+// Whether every node answers right now.
+Task<void> Keeper::ask_all_now() {
+    std::vector<Task<bool>> asking;
+    for (const auto& [id, known] : roster_->nodes()) {
+        if (id != self_id_) asking.push_back(ask_health(id));
+    }
+    auto answers = co_await runtime::when_all(std::move(asking));
+    (void)answers;
+}
+
 Task<void> Keeper::lead_once() {
     if (roster_->nodes().empty() || changing_) co_return;
-    const Step step = next_step(facts());
+    Step step = next_step(facts());
+    const auto takes_a_vote = [this](const Step& next) {
+        const auto* change = std::get_if<Change>(&next);
+        const auto& voters = replica_->driver().core().members().voters;
+        return change != nullptr && change->next.voters.size() < voters.size();
+    };
+    if (takes_a_vote(step)) {  // who answered a second ago may be dead by now
+        co_await ask_all_now();
+        if (!leads() || stopping_) co_return;
+        step = next_step(facts());
+    }
     if (const auto* change = std::get_if<Change>(&step)) {
         LOG_INFO("cluster", "voters: {}", change->why);
         changing_ = true;

@@ -51,12 +51,14 @@ class Keeper {
     runtime::Task<void> lead_loop();
     runtime::Task<Result<void>> tell();
     runtime::Task<void> ask_all();
+    runtime::Task<void> ask_all_now();
     runtime::Task<void> ask_one(NodeId node);
     runtime::Task<bool> ask_health(NodeId node);
     runtime::Task<void> lead_once();
     runtime::Task<Result<void>> set_leaving(NodeId node, bool leaving);
     runtime::Task<Result<void>> wait_until_it_votes_no_more(NodeId node);
 
+    void note_refusal(NodeId node);
     [[nodiscard]] bool leads() const;
     [[nodiscard]] Facts facts() const;
     [[nodiscard]] bool is_reachable(NodeId node) const;
@@ -75,6 +77,7 @@ class Keeper {
     const NodeId self_id_;
     HealthOf health_;
     std::map<NodeId, Seen> seen_;
+    bool is_told_ = false;  // that it was removed
     bool changing_ = false;
     bool stopping_ = false;
     runtime::Gate gate_;

@@ -100,12 +100,7 @@ Task<Result<std::string>> Keeper::answer_can_stop(std::string payload) {
                   parse<proto::CanStopRequest>(Result<std::string>(std::move(payload))));
     const auto node = NodeId::from_bytes(request.node_id());
     if (!node) co_return fail(Code::kInvalid, "a malformed node id");
-    std::vector<Task<bool>> asking;
-    for (const auto& [id, known] : roster_->nodes()) {
-        if (id != self_id_) asking.push_back(ask_health(id));
-    }
-    auto answers = co_await runtime::when_all(std::move(asking));
-    (void)answers;
+    co_await ask_all_now();
     const Result<void> judged = cluster::can_stop(facts(), *node);
     if (!judged && judged.error().code != Code::kPrecondition) {
         co_return std::unexpected(judged.error());
@@ -226,6 +221,8 @@ Task<Result<void>> Keeper::remove(NodeId node) {
         Command command;
         command.mutable_remove_node()->set_node_id(std::string(node.view()));
         auto proposed = co_await replica_->propose(std::move(command));
+        // Cut off the moment it was removed, before the answer came.
+        if (!proposed && node == self_id_ && is_told_) co_return Result<void>{};
         CO_TRY_ASSIGN(const Answer answer, proposed);
         if (answer.status() == Answer::OK) co_return Result<void>{};
         removed = fail(Code::kPrecondition, name + " cannot be removed: " + answer.detail());

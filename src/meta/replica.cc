@@ -129,10 +129,17 @@ Task<Result<Answer>> ReplicaImpl::propose_as_leader(Command command) {
 
 Task<Result<Answer>> ReplicaImpl::propose_elsewhere(base::NodeId leader, std::string bytes) {
     HAMSTER_ASSERT(options_.wire != nullptr);
-    const runtime::Time deadline = control_->clock.now() + kAskWithin;
-    auto reply = co_await options_.wire->ask(leader, Ask::kPropose, std::move(bytes), deadline);
+    if (!gate_.is_open()) co_return std::unexpected(kStopping);
+    auto forwarded = std::make_shared<Forwarded>();
+    forwarded->leader = leader;
+    forwarded_.insert(forwarded);
+    runtime::spawn(control_->executor, gate_, "meta forward", forward(forwarded, std::move(bytes)));
+    co_await forwarded->done.wait();
+    forwarded_.erase(forwarded);
+    if (!forwarded->reply) co_return fail(Code::kUnknownOutcome, "the leader changed");
+    const Result<std::string>& reply = *forwarded->reply;
     if (!reply) {
-        if (is_final(reply.error().code)) co_return std::unexpected(std::move(reply).error());
+        if (is_final(reply.error().code)) co_return std::unexpected(reply.error());
         // Even "unavailable" may come from a connection that ended after the request went out.
         co_return fail(Code::kUnknownOutcome, "the leader: " + reply.error().context);
     }
@@ -141,6 +148,26 @@ Task<Result<Answer>> ReplicaImpl::propose_elsewhere(base::NodeId leader, std::st
         co_return fail(Code::kUnknownOutcome, "the leader's answer cannot be read");
     }
     co_return answer;
+}
+
+Task<void> ReplicaImpl::forward(std::shared_ptr<Forwarded> forwarded, std::string bytes) {
+    const runtime::Time deadline = control_->clock.now() + kAskWithin;
+    auto reply =
+        co_await options_.wire->ask(forwarded->leader, Ask::kPropose, std::move(bytes), deadline);
+    forwarded->reply = std::move(reply);
+    forwarded->done.set();
+}
+
+// A leader that hangs keeps its connections open: whoever waits for it goes on with the next one.
+void ReplicaImpl::on_standing() {
+    const base::NodeId leader = driver_->core().leader();
+    if (leader == led_by_) return;
+    led_by_ = leader;
+    if (leader.is_zero()) return;
+    LOG_INFO("meta", "node {} leads in term {}", leader.hex(), driver_->core().term().value);
+    for (const auto& forwarded : forwarded_) {
+        if (forwarded->leader != leader) forwarded->done.set();
+    }
 }
 
 Task<Result<std::string>> ReplicaImpl::serve(base::NodeId from, Ask what, std::string payload) {

@@ -42,6 +42,8 @@ class Replica : public Group {
     // `changed` is called after members, tokens or the trust of the metadata changed, or who votes
     // or leads; it must not wait. One watcher.
     virtual void watch(std::function<void()> changed) = 0;
+    // The same for users and their keys.
+    virtual void watch_identities(std::function<void()> changed) = 0;
     // From here on nobody waits for a leader: who has none is answered at once. Before stop().
     virtual void end_waiting() = 0;
     [[nodiscard]] virtual const raft::Driver& driver() const = 0;

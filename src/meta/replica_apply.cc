@@ -22,6 +22,11 @@ bool changes_members(const Command& command) {
            command.has_update_node() || command.has_set_leaving() || command.has_remove_node();
 }
 
+bool changes_identities(const Command& command) {
+    return command.has_put_user() || command.has_delete_user() || command.has_put_credential() ||
+           command.has_delete_credential();
+}
+
 }  // namespace
 
 Result<Answer> ReplicaImpl::apply_entry(Staging& staging, const Entry& entry) {
@@ -39,6 +44,7 @@ Result<Answer> ReplicaImpl::apply_entry(Staging& staging, const Entry& entry) {
     }
     TRY_ASSIGN(auto command, decode_command(base::as_bytes(entry.payload())));
     is_changed_ |= changes_members(command);
+    are_identities_changed_ |= changes_identities(command);
     const bool is_replayed = entry.index() <= replayed_to_;
     if (is_replayed && base::planted(base::Bug::kDeleteForgotten) && command.has_delete_object()) {
         command.mutable_drop_garbage();
@@ -71,6 +77,7 @@ Result<void> ReplicaImpl::apply(const std::vector<Entry>& entries,
     if (state) last_stamp_ms_ = std::max(last_stamp_ms_.load(), state->stamp_ms());
     maybe_flush();
     if (std::exchange(is_changed_, false) && changed_) changed_();
+    if (std::exchange(are_identities_changed_, false) && identities_changed_) identities_changed_();
     return {};
 }
 

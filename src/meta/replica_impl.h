@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "base/metrics.h"
 #include "meta/places.h"
@@ -44,6 +45,9 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     View here() override { return View(snapshot()); }
     [[nodiscard]] std::uint64_t last_stamp() const override { return last_stamp_ms_.load(); }
     void watch(std::function<void()> changed) override { changed_ = std::move(changed); }
+    void watch_identities(std::function<void()> changed) override {
+        identities_changed_ = std::move(changed);
+    }
     void end_waiting() override { is_ending_ = true; }
     [[nodiscard]] const raft::Driver& driver() const override { return *driver_; }
     runtime::Task<Result<void>> change_members(raft::Members next) override;
@@ -63,6 +67,14 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     runtime::Task<Result<proto::Answer>> attempt(const proto::Command* command);
     runtime::Task<Result<proto::Answer>> propose_as_leader(proto::Command command);
     runtime::Task<Result<proto::Answer>> propose_elsewhere(base::NodeId leader, std::string bytes);
+    // A proposal that another node has; waits for the answer, or for another leader.
+    struct Forwarded {
+        base::NodeId leader;
+        std::optional<Result<std::string>> reply;
+        runtime::Event done;
+    };
+    runtime::Task<void> forward(std::shared_ptr<Forwarded> forwarded, std::string bytes);
+    void on_standing();
     using Rows = std::shared_ptr<const kv::Snapshot>;
     runtime::Task<Result<Rows>> confirmed_rows();
     [[nodiscard]] std::optional<Error> obstacle() const;
@@ -101,7 +113,9 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
 
     std::atomic<bool> is_alone_{false};  // a read needs nobody's confirmation
     std::atomic<std::uint64_t> last_stamp_ms_{0};
-    std::atomic<std::int64_t> clock_ahead_ms_{0};     // of cluster time, against Clock::now()
+    std::atomic<std::int64_t> clock_ahead_ms_{0};  // of cluster time, against Clock::now()
+    std::set<std::shared_ptr<Forwarded>> forwarded_;
+    base::NodeId led_by_;
     std::map<std::uint64_t, proto::Answer> answers_;  // by index: of proposals that wait
     raft::Tail applied_;
     std::uint64_t replayed_to_ = 0;  // the last entry in the log when it was opened
@@ -111,6 +125,8 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     bool store_failed_ = false;  // what the store holds is in doubt: it is not flushed any more
     std::function<void()> changed_;
     bool is_changed_ = false;
+    std::function<void()> identities_changed_;
+    bool are_identities_changed_ = false;
     bool is_ending_ = false;
 
     std::map<base::NodeId, OutgoingSnapshot> outgoing_;  // kept so that a transfer can go on

@@ -154,9 +154,11 @@ Task<Result<GroupFiles>> open_files(runtime::World* control, std::string dir, Gr
     CO_TRY_ASSIGN(const raft::Members members, members_in(*opened.store, options));
     const bool has_others = std::ranges::any_of(
         members.voters, [&](const base::NodeId& id) { return id != options.self; });
-    auto task = has_others && base
-                    ? raft::Log::open_or_rejoin(control, dir, wal_options, metrics, *base)
-                    : raft::Log::open(control, dir, wal_options, metrics, base);
+    // Who alone votes has had its store flushed since (replica_apply.cc), and is not among these.
+    const bool can_rejoin = has_others || (options.is_newcomer && members.voters.empty());
+    auto task = can_rejoin ? raft::Log::open_or_rejoin(control, dir, wal_options, metrics,
+                                                       base.value_or(raft::Tail{}))
+                           : raft::Log::open(control, dir, wal_options, metrics, base);
     auto log = co_await std::move(task);
     CO_TRY_ASSIGN(opened.log, log);
     co_return opened;
@@ -170,6 +172,7 @@ Task<Result<void>> ReplicaImpl::start(std::unique_ptr<raft::Log> log, raft::Appl
     options.core.self = options_.self;
     options.core.seed = control_->random.next();
     options.tick = options_.raft_tick;
+    options.on_change = [this] { on_standing(); };
     driver_ =
         std::make_unique<raft::Driver>(control_, options, std::move(log), this, this, metrics);
     CO_TRY_ASSIGN(const proto::Applied state, meta::applied(*store()));

@@ -154,6 +154,7 @@ Task<Result<void>> ReplicaImpl::finish_incoming() {
     CO_TRY(noted);
     LOG_INFO("meta", "installed a snapshot up to entry {}", applied_.index.value);
     if (changed_) changed_();
+    if (identities_changed_) identities_changed_();
     co_await tidy_stores();
     co_return Result<void>{};
 }

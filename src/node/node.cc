@@ -182,6 +182,7 @@ Task<Result<void>> NodeImpl::open_stores() {
     CO_TRY_ASSIGN(shards_, shards);
     router_ = std::make_unique<meta::Router>(group_.get());
     identities_ = std::make_unique<admin::Identities>(router_.get(), keys_, secret_);
+    group_->watch_identities([this] { identities_->note_change(); });
     options_.objects.self = identity_.node;
     options_.objects.founder = cluster_->founder();
     options_.objects.remote = cluster_->remote();
@@ -208,6 +209,7 @@ proto::Health NodeImpl::health() {
     health.set_version(std::string(version()));
     health.set_applied(group_->driver().applied().value);
     health.set_full(objects_->is_full());
+    if (group_->driver().waits_for_space()) health.set_trouble("no space for the metadata's log");
     if (const auto& failure = group_->driver().failure()) health.set_trouble(failure->context);
     if (const auto space = control_->disk.space()) {
         health.set_disk_free_bytes(space->free_bytes);
