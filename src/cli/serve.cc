@@ -132,6 +132,7 @@ Result<node::Options> serve_options(const Args& args, const Console& console) {
 // Control loop, but for nothing: signals are delivered there too.
 struct Serving {
     runtime::Event stop_asked;
+    bool was_removed = false;
     node::Node* node = nullptr;
 
     void on_signal(int signal) {
@@ -184,6 +185,10 @@ Task<int> serve_main(Loops* loops, node::Options options, std::string token, Ser
     const std::string scheme = options.tls_cert.empty() ? "http" : "https";
     const std::string s3 = options.s3_address;
     const std::string admin = options.admin_address;
+    options.on_removed = [serving] {
+        serving->was_removed = true;
+        serving->stop_asked.set();
+    };
     auto opened =
         co_await node::Node::open(&loops->control(), loops->io(), &keys, std::move(options));
     if (!opened) co_return report_error(*console, opened.error());
@@ -198,7 +203,7 @@ Task<int> serve_main(Loops* loops, node::Options options, std::string token, Ser
     serving->node = nullptr;
     co_await node->stop();
     LOG_INFO("cli", "stopped");
-    co_return kExitOk;
+    co_return serving->was_removed ? kExitFailed : kExitOk;
 }
 
 }  // namespace

@@ -48,12 +48,10 @@ void Cluster::on_change() {
     }
     for (const NodeId& id : *removed) {
         links_.forget(id);
-        if (id == self_) {
-            LOG_ERROR("cluster",
-                      "this node was removed from the cluster: stop it; its data "
-                      "directory is of no more use");
-        } else {
+        if (id != self_) {
             LOG_INFO("cluster", "node {} was removed", id.hex());
+        } else if (keeper_) {
+            keeper_->note_removed("its metadata says so");
         }
     }
 }

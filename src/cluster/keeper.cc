@@ -147,12 +147,26 @@ Task<void> Keeper::ask_one(NodeId node) {
 // Who is removed while it is down, or cut off before it hears of it, learns it in this way.
 void Keeper::note_refusal(NodeId node) {
     const bool is_refused = links_->trouble_with(node).contains("is not admitted to the cluster");
-    if (!is_refused || is_told_) return;
+    if (is_refused) note_removed(roster_->name_of(node) + " does not admit it");
+}
+
+void Keeper::note_removed(const std::string& why) {
+    if (is_told_) return;
     is_told_ = true;
     LOG_ERROR("cluster",
-              "{} does not admit this node: it was removed from the cluster; stop it, its data "
-              "directory is of no more use",
-              roster_->name_of(node));
+              "this node was removed from the cluster ({}): its data directory is of no more use; "
+              "to come back, start with an empty one and a new token",
+              why);
+    replica_->end_waiting();
+    if (gate_.is_open()) {
+        runtime::spawn(control_->executor, gate_, "cluster removed", call_on_removed());
+    }
+}
+
+// Who asked this node to remove itself gets his answer first.
+Task<void> Keeper::call_on_removed() {
+    co_await control_->clock.sleep(kAskEvery);
+    if (on_removed_) on_removed_();
 }
 
 Task<bool> Keeper::ask_health(NodeId node) {

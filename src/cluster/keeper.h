@@ -27,6 +27,9 @@ class Keeper {
     // `self`: what this node says about itself; its row follows. Pointers outlive the keeper.
     Keeper(runtime::World* control, meta::Replica* replica, Links* links, const Roster* roster,
            proto::Node self, HealthOf health);
+    // Called once, when this node learns that it was removed.
+    void on_removed(std::function<void()> call) { on_removed_ = std::move(call); }
+    void note_removed(const std::string& why);
     void start();
     runtime::Task<void> stop();
 
@@ -59,6 +62,7 @@ class Keeper {
     runtime::Task<Result<void>> wait_until_it_votes_no_more(NodeId node);
 
     void note_refusal(NodeId node);
+    runtime::Task<void> call_on_removed();
     [[nodiscard]] bool leads() const;
     [[nodiscard]] Facts facts() const;
     [[nodiscard]] bool is_reachable(NodeId node) const;
@@ -76,6 +80,7 @@ class Keeper {
     const proto::Node self_;
     const NodeId self_id_;
     HealthOf health_;
+    std::function<void()> on_removed_;
     std::map<NodeId, Seen> seen_;
     bool is_told_ = false;  // that it was removed
     bool changing_ = false;

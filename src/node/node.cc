@@ -201,6 +201,7 @@ Task<Result<void>> NodeImpl::open_cluster() {
     if (!free) co_return fail(std::move(free).error(), kWhere);
     auto opened = cluster_->open(std::move(self), secret_, [this] { return health(); });
     if (!opened) co_return fail(std::move(opened).error(), kWhere);
+    cluster_->keeper().on_removed(options_.on_removed);
     co_return Result<void>{};
 }
 

@@ -42,6 +42,8 @@ struct Options {
     meta::GroupOptions meta;
     bool fit_to_disk = true;  // derive segment, log and reserve sizes from the size of the disk
     runtime::Micros drain = std::chrono::seconds(30);  // for requests under way at stop()
+    // Called once when the node learns that it was removed from its cluster: it had better stop.
+    std::function<void()> on_removed;
 };
 
 inline constexpr std::string_view kDefaultListen = "127.0.0.1:7946";

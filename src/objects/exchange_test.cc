@@ -36,6 +36,7 @@ TEST(Exchange, RequestsComeBack) {
     const auto read = decode_read(encode_read(address));
     EXPECT_TRUE(read == address);
     std::vector<base::BlobId> blobs;
+    blobs.reserve(kMaxKeptBlobs);
     for (std::size_t i = 0; i < kMaxKeptBlobs; ++i) {
         blobs.push_back(address_of(static_cast<int>(i % 200), 0).shard.blob);
     }
