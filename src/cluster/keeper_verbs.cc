@@ -18,7 +18,7 @@ using runtime::Task;
 namespace {
 
 constexpr Micros kLeaderWithin = std::chrono::seconds(8);
-constexpr Micros kRemoveWithin = std::chrono::seconds(30);
+constexpr Micros kRemoveWithin = std::chrono::seconds(12);
 constexpr Micros kTransferWithin = std::chrono::seconds(5);
 constexpr Micros kLookAgain = std::chrono::milliseconds(100);
 const Error kNoLeader{Code::kUnavailable,
