@@ -37,6 +37,7 @@ class Hamster:
         self.data_dir = data_dir or os.path.join(self.home, "data")
         self.port = free_port()
         self.admin_port = free_port()
+        self.cluster_port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.admin = f"http://127.0.0.1:{self.admin_port}"
         self.extra = list(extra)
@@ -54,7 +55,8 @@ class Hamster:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [BINARY, "serve", "-data-dir", self.data_dir, "-s3", f"127.0.0.1:{self.port}",
-             "-admin", f"127.0.0.1:{self.admin_port}", *self.extra],
+             "-admin", f"127.0.0.1:{self.admin_port}", "-listen",
+             f"127.0.0.1:{self.cluster_port}", *self.extra],
             env=environment(), stdout=log, stderr=log, start_new_session=True)
         log.close()
         if wait:

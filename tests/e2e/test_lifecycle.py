@@ -31,6 +31,7 @@ def test_runs_in_an_empty_chroot(tmp_path):
     assert run.returncode == 0, run.stderr
     port = free_port()
     process = subprocess.Popen(in_jail("serve", "-data-dir", "/data", "-s3", f"127.0.0.1:{port}",
+                                       "-listen", f"127.0.0.1:{free_port()}",
                                        "-admin", f"127.0.0.1:{free_port()}"), env=environment(),
                                stderr=subprocess.PIPE, text=True)
     try:
