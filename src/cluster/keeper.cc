@@ -10,7 +10,6 @@
 namespace hamster::cluster {
 
 using proto::Answer;
-using proto::ClusterStatus;
 using proto::Command;
 using runtime::Micros;
 using runtime::Task;

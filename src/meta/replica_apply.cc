@@ -84,7 +84,6 @@ Result<void> ReplicaImpl::apply(const std::vector<Entry>& entries,
 // What the store holds is in doubt from here on.
 void ReplicaImpl::fail_store(const Error& error) {
     store_failed_ = true;
-    answers_.clear();
     LOG_ERROR("meta", "no more writes until the next start: {}", error.context);
 }
 
@@ -112,6 +111,9 @@ Task<void> ReplicaImpl::flush() {
     const bool is_current = store == this->store();
     if (done && is_current && !driver_->failure()) {
         done = co_await driver_->flushed(flushed);
+        // Nobody can go on behind these any more, and each keeps old rows on the disk.
+        const raft::LogIndex base = driver_->core().log().base().index;
+        std::erase_if(outgoing_, [&](const auto& kept) { return kept.second.at.index < base; });
     } else if (!done && done.error().code != Code::kNoSpace) {
         store_failed_ = true;
     }
