@@ -179,6 +179,13 @@ Result<void> apply_membership(Staging& staging, const EntryMark& mark, std::stri
     }
     TRY_ASSIGN(auto state, read_applied(staging));
     Txn txn(staging, mark.index, state.stamp_ms());
+    for (const std::string& id : members.lost()) {
+        proto::RemoveNode lost;
+        lost.set_node_id(id);
+        lost.set_lost(true);
+        TRY(apply_remove_node(txn, lost));  // refused: it is no member; nothing to give up
+    }
+    members.clear_lost();
     txn.put(system_row("membership"), members);
     return commit(txn, mark, std::move(state));
 }
