@@ -12,9 +12,8 @@ namespace hamster::placement {
 
 namespace {
 
-// What may be passed on in one go: places that are new anyway, or also those that would count as
-// moved.
-enum class Scope : std::uint8_t { kNew, kAll };
+// Of how many places in a slot a node gives some away: more than its share, its share, any.
+enum class Slots : std::uint8_t { kTooMany, kEnough, kAny };
 
 class Balancer {
   public:
@@ -22,9 +21,8 @@ class Balancer {
 
     void balance() {
         for (const Scope scope : {Scope::kNew, Scope::kAll}) {
-            for (GroupIndex node = 0; node < tree_.nodes(); ++node) {
-                draw(node, scope, /*even=*/true);
-                draw(node, scope, /*even=*/false);
+            for (const Slots slots : {Slots::kTooMany, Slots::kEnough, Slots::kAny}) {
+                for (GroupIndex node = 0; node < tree_.nodes(); ++node) draw(node, scope, slots);
             }
             while (pass_along(scope, &Balancer::has_too_many, &Balancer::has_too_few)) {
             }
@@ -42,9 +40,6 @@ class Balancer {
     bool can_give(GroupIndex node) const { return draft_.load(node) > draft_.least(node); }
     bool can_take(GroupIndex node) const { return draft_.load(node) < draft_.most(node); }
 
-    bool is_in(Scope scope, PlaceIndex place) const {
-        return !draft_.is_pinned(place) && (scope == Scope::kAll || !draft_.is_kept(place));
-    }
     // Whether `node` may have the place instead of who has it.
     bool may_pass(PlaceIndex place, GroupIndex node) {
         if (draft_.holds(draft_.partition_of(place), node)) return false;
@@ -52,28 +47,40 @@ class Balancer {
         return spread_.may_add(node);
     }
 
-    // Who has too few takes from those that have too many, those places first for which its cost
-    // is the lowest. `even`: only where giver and taker become more even over the slots as well.
-    void draw(GroupIndex taker, Scope scope, bool even) {
+    // Who has too few takes from those that have too many, those places first where it stands no
+    // closer to its zone than the giver, then for which its cost is the lowest.
+    void draw(GroupIndex taker, Scope scope, Slots slots) {
         if (!has_too_few(taker)) return;
-        std::vector<std::pair<Cost, PlaceIndex>> offers;
+        std::vector<std::tuple<std::uint32_t, Cost, PlaceIndex>> offers;
         for (PlaceIndex place = 0; place < draft_.places(); ++place) {
-            if (!is_in(scope, place) || !offers_to(taker, place, even)) continue;
-            offers.emplace_back(draft_.cost(draft_.partition_of(place), taker), place);
+            if (!draft_.is_in(scope, place) || !is_offered(place, taker, slots)) continue;
+            offers.emplace_back(closer_by(place, taker),
+                                draft_.cost(draft_.partition_of(place), taker), place);
         }
         std::ranges::sort(offers);
-        for (const auto& [cost, place] : offers) {
+        for (const auto& [closer, cost, place] : offers) {
             if (!has_too_few(taker)) return;
-            if (offers_to(taker, place, even) && may_pass(place, taker)) draft_.pass(place, taker);
+            if (is_offered(place, taker, slots) && may_pass(place, taker)) {
+                draft_.pass(place, taker);
+            }
         }
     }
 
-    bool offers_to(GroupIndex taker, PlaceIndex place, bool even) const {
+    bool is_offered(PlaceIndex place, GroupIndex taker, Slots slots) const {
         const GroupIndex giver = draft_.at(place);
         const std::uint32_t slot = draft_.slot_of(place);
         if (giver == taker || !has_too_many(giver)) return false;
-        return !even || (draft_.load(giver, slot) > draft_.slot_least(giver) &&
-                         draft_.load(taker, slot) < draft_.slot_most(taker));
+        if (slots == Slots::kAny) return true;
+        const std::uint32_t enough =
+            slots == Slots::kTooMany ? draft_.slot_most(giver) : draft_.slot_least(giver);
+        return draft_.load(giver, slot) > enough &&
+               draft_.load(taker, slot) < draft_.slot_most(taker);
+    }
+
+    std::uint32_t closer_by(PlaceIndex place, GroupIndex taker) const {
+        const std::uint32_t now = draft_.closeness(place, draft_.at(place));
+        const std::uint32_t then = draft_.closeness(place, taker);
+        return then > now ? then - now : 0;
     }
 
     // Along the shortest chain of nodes from a source to a target each passes a place on to the
@@ -136,7 +143,7 @@ class Balancer {
                                       std::vector<GroupIndex>& open) {
         std::vector<GroupIndex> takers;
         for (PlaceIndex place = 0; place < draft_.places() && !open.empty(); ++place) {
-            if (draft_.at(place) != giver || !is_in(scope, place)) continue;
+            if (draft_.at(place) != giver || !draft_.is_in(scope, place)) continue;
             const std::uint16_t partition = draft_.partition_of(place);
             draft_.load_spread_without(place, spread_);
             std::erase_if(open, [&](GroupIndex node) {
@@ -150,15 +157,15 @@ class Balancer {
 
     // New places first, then those that make both more even over the slots, then the lowest cost.
     std::optional<PlaceIndex> best_place(Scope scope, GroupIndex giver, GroupIndex taker) {
-        using Rank = std::tuple<bool, std::int64_t, Cost>;
+        using Rank = std::tuple<bool, std::int64_t, std::uint32_t, Cost>;
         std::optional<std::pair<Rank, PlaceIndex>> best;
         for (PlaceIndex place = 0; place < draft_.places(); ++place) {
-            if (draft_.at(place) != giver || !is_in(scope, place)) continue;
+            if (draft_.at(place) != giver || !draft_.is_in(scope, place)) continue;
             if (!may_pass(place, taker)) continue;
             const std::uint32_t slot = draft_.slot_of(place);
             const auto after = std::int64_t{draft_.load(taker, slot)} - draft_.slot_most(taker) +
                                draft_.slot_most(giver) - draft_.load(giver, slot);
-            const Rank rank{draft_.is_kept(place), after,
+            const Rank rank{draft_.is_kept(place), after, closer_by(place, taker),
                             draft_.cost(draft_.partition_of(place), taker)};
             if (!best || rank < best->first) best.emplace(rank, place);
         }
@@ -171,8 +178,82 @@ class Balancer {
     Spread spread_;
 };
 
+// Swaps the slots of two nodes in a partition.
+class Evener {
+  public:
+    Evener(Draft& draft, Scope scope) : draft_(draft), scope_(scope) {}
+
+    void even() {
+        while (pass()) {  // ends: each swap makes the same sums over all nodes better
+        }
+    }
+
+  private:
+    bool pass() {
+        bool has_swapped = false;
+        for (PlaceIndex one = 0; one < draft_.places(); ++one) {
+            if (!draft_.is_in(scope_, one)) continue;
+            const PlaceIndex end = draft_.first_of(draft_.partition_of(one)) + draft_.width();
+            for (PlaceIndex other = one + 1; other < end; ++other) {
+                if (!draft_.is_in(scope_, other) || !is_better_swapped(one, other)) continue;
+                draft_.swap(one, other);
+                has_swapped = true;
+            }
+        }
+        return has_swapped;
+    }
+
+    // Even enough comes first; then, where it costs no movement, the spread of the lower slots, and
+    // then perfectly even.
+    bool is_better_swapped(PlaceIndex one, PlaceIndex other) const {
+        const std::int64_t rough = change_by_swap(one, other, kEvenEnough);
+        if (rough != 0) return rough < 0;
+        if (draft_.is_kept(one) || draft_.is_kept(other)) return false;
+        const GroupIndex node = draft_.at(one);
+        const GroupIndex other_node = draft_.at(other);
+        const std::uint32_t now =
+            draft_.closeness(one, node, other) + draft_.closeness(other, other_node, one);
+        const std::uint32_t then =
+            draft_.closeness(one, other_node, other) + draft_.closeness(other, node, one);
+        if (then != now) return then < now;
+        return change_by_swap(one, other, kPerfect) < 0;
+    }
+
+    // How the unevenness of both nodes changes.
+    std::int64_t change_by_swap(PlaceIndex one, PlaceIndex other, std::uint32_t slack_part) const {
+        const std::uint32_t slot = draft_.slot_of(one);
+        const std::uint32_t other_slot = draft_.slot_of(other);
+        return change_of(draft_.at(one), slot, other_slot, slack_part) +
+               change_of(draft_.at(other), other_slot, slot, slack_part);
+    }
+    // Of the node, when one of its places goes to another slot.
+    std::int64_t change_of(GroupIndex node, std::uint32_t from, std::uint32_t to,
+                           std::uint32_t slack_part) const {
+        const std::uint32_t slack = draft_.slot_least(node) / slack_part;
+        const std::uint32_t has = draft_.load(node, from);
+        const std::uint32_t gets = draft_.load(node, to);
+        return uneven(node, has - 1, slack) + uneven(node, gets + 1, slack) -
+               uneven(node, has, slack) - uneven(node, gets, slack);
+    }
+    // With so many places in a slot; `slack` more or less than its share do not count.
+    std::int64_t uneven(GroupIndex node, std::uint32_t load, std::uint32_t slack) const {
+        const std::int64_t over = std::int64_t{load} - draft_.slot_most(node) - slack;
+        const std::int64_t under = std::int64_t{draft_.slot_least(node)} - slack - load;
+        const std::int64_t off = std::max({over, under, std::int64_t{0}});
+        return off * off;
+    }
+
+    static constexpr std::uint32_t kEvenEnough = 64;  // a 64th of the share is slack
+    static constexpr std::uint32_t kPerfect = UINT32_MAX;
+
+    Draft& draft_;
+    Scope scope_;
+};
+
 }  // namespace
 
 void balance(Draft& draft) { Balancer(draft).balance(); }
+
+void even_slots(Draft& draft, Scope scope) { Evener(draft, scope).even(); }
 
 }  // namespace hamster::placement
