@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 #include <utility>
 
 #include "base/encoding.h"
@@ -44,6 +45,12 @@ json::object to_json(const ClusterStatus::Member& member, const std::string& lea
     const proto::Node& node = member.node();
     const proto::Health& health = member.health();
     const bool leads = node.node_id() == leader;
+    // A leader that has not heard a node yet does not know; nor does a node whose disk does not
+    // say.
+    json::value free_bytes;
+    if (health.disk_total_bytes() > 0) free_bytes = health.disk_free_bytes();
+    json::value uptime;
+    if (!health.version().empty()) uptime = health.uptime_s();
     return {{"node", node.name()},
             {"node_id", base::hex_encode(base::as_bytes(node.node_id()))},
             {"role", role_text(member, leads)},
@@ -56,13 +63,13 @@ json::object to_json(const ClusterStatus::Member& member, const std::string& lea
             {"host", node.host()},
             {"zone", node.zone()},
             {"capacity_bytes", node.capacity_bytes()},
-            {"disk_free_bytes", health.disk_free_bytes()},
+            {"disk_free_bytes", std::move(free_bytes)},
             {"version", node.version()},
             {"full", health.full()},
             {"trouble", health.trouble()},
             {"corrupt_slices", health.corrupt_slices()},
             {"blobs", member.blobs()},
-            {"uptime_seconds", health.uptime_s()}};
+            {"uptime_seconds", std::move(uptime)}};
 }
 
 Result<std::string> text_field(const json::object& body, std::string_view name) {

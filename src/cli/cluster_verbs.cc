@@ -76,9 +76,10 @@ void show_members(const json::array& members, Console& console) {
     row("NODE", "ROLE", "STATE", "HOST", "ZONE", "CAPACITY", "FREE", "VERSION", "ADDRESS", "");
     for (const json::value& value : members) {
         const json::object& m = value.as_object();
+        const bool is_heard = is_known(m, "disk_free_bytes");
         row(text_of(m, "node"), text_of(m, "role"), text_of(m, "state"), text_of(m, "host"),
             text_of(m, "zone"), bytes_text(number_of(m, "capacity_bytes")),
-            bytes_text(number_of(m, "disk_free_bytes")), text_of(m, "version"),
+            is_heard ? bytes_text(number_of(m, "disk_free_bytes")) : "-", text_of(m, "version"),
             text_of(m, "address"), problem_of(m));
     }
 }

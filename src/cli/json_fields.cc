@@ -23,6 +23,11 @@ std::uint64_t number_of(const json::object& object, std::string_view name) {
     return error ? 0 : number;
 }
 
+bool is_known(const json::object& object, std::string_view name) {
+    const json::value* value = object.if_contains({name.data(), name.size()});
+    return value != nullptr && !value->is_null();
+}
+
 std::string bytes_text(std::uint64_t bytes) {
     constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
     double value = static_cast<double>(bytes);

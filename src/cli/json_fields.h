@@ -12,7 +12,8 @@ namespace hamster::cli {
 std::string text_of(const boost::json::object& object, std::string_view name);
 std::uint64_t number_of(const boost::json::object& object, std::string_view name);
 bool bool_of(const boost::json::object& object, std::string_view name);
-std::string bytes_text(std::uint64_t bytes);       // 1.5 GiB
-std::string duration_text(std::uint64_t seconds);  // 3 h 12 min
+bool is_known(const boost::json::object& object, std::string_view name);  // there, and not null
+std::string bytes_text(std::uint64_t bytes);                              // 1.5 GiB
+std::string duration_text(std::uint64_t seconds);                         // 3 h 12 min
 
 }  // namespace hamster::cli

@@ -118,7 +118,9 @@ Task<Outcome> ask(runtime::World* control, std::string address, crypto::JoinToke
         outcome.welcome = std::move(*welcome);
     } else {
         outcome.error = welcome.error();
-        outcome.is_final = outcome.error.code != Code::kUnavailable;
+        // Anything else is this member's own trouble, and another one may have none.
+        const Code code = outcome.error.code;
+        outcome.is_final = code == Code::kDenied || code == Code::kInvalid;
     }
     co_return outcome;
 }

@@ -228,6 +228,28 @@ def test_a_flipped_bit_in_the_log_of_a_follower(three, part):
         all_there(node, stored | stored_later)
 
 
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_flipped_bit_in_the_log_of_one_of_two(tmp_path, part):
+    """No majority without it; but what it acknowledged and is committed, the other one has."""
+    with Cluster(tmp_path, size=2) as cluster:
+        assert cluster.any().client().request("PUT", "/bucket")[0] == 200
+        stored = {}
+        for victim, other in (cluster.nodes, cluster.nodes[::-1]):
+            stored |= put_many(other, f"before-{victim.name}", 150)
+            stored |= put_many(victim, f"own-{victim.name}", 50)
+            victim.kill()
+            path = logs_of(victim)[-1]
+            used = used_bytes(path)
+            assert used > 10 * 4096, used
+            flip(path, int(used * part) // 4096 * 4096 + 40)
+            victim.start(wait=False)
+            cluster.wait_voters(2, of=other)
+            assert "fetches what it lost" in victim.log(), victim.log()
+            stored |= wait_for("writes go on", lambda: put_many(victim, f"after-{victim.name}", 20))
+        for node in cluster.nodes:
+            all_there(node, stored)
+
+
 def test_a_torn_tail_of_the_log_of_a_follower(three):
     victim = three.followers()[-1]
     stored = put_many(three.leader(), "before", 200)

@@ -70,6 +70,22 @@ def test_status_tells_the_same_on_every_node(three):
     assert re.search(r"^n4 +learner +up +\S+ +- +20\.0 GiB", shown, re.M), shown
 
 
+def test_status_does_not_make_up_what_nobody_said(tmp_path):
+    with Cluster(tmp_path, size=1) as cluster:
+        founder, node = cluster.nodes[0], cluster.new_node()
+        run = node.verb("join", "-node", node.name, "-listen", node.listen, "-token",
+                        founder.token())
+        assert run.returncode == 0, run.stderr
+        member = founder.members()[node.name]
+        assert member["disk_free_bytes"] is None and member["uptime_seconds"] is None, member
+        shown = founder.verb("status").stdout
+        assert re.search(rf"^{node.name} .* [\d.]+ [A-Z]iB +-  ", shown, re.M), shown
+        assert re.search(r"^n1 .* [\d.]+ [A-Z]iB +[\d.]+ [A-Z]iB  ", shown, re.M), shown
+        node.start()
+        cluster.wait_voters(2)
+        assert founder.members()[node.name]["disk_free_bytes"] > 0
+
+
 def test_status_sees_a_dead_node_within_seconds(three):
     victim = three.followers()[0]
     victim.kill()
