@@ -1,6 +1,7 @@
 // Clusters in a few words, and what must hold of their tables, for the tests of this room.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
