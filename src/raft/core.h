@@ -168,6 +168,9 @@ class Core {
     }
     // False after the log was lost: entries may be missing that were acknowledged (Vote::rejoin).
     [[nodiscard]] bool has_caught_up() const;
+    // Where a leader has another entry than this node has committed. Consensus does not do that: it
+    // takes somebody who went on without what others had (`recover`). This node can follow no more.
+    [[nodiscard]] const std::optional<LogIndex>& parted_at() const { return parted_at_; }
     // How far the followers are; empty unless leading.
     [[nodiscard]] const std::map<NodeId, Progress>& progress() const { return progress_; }
 
@@ -190,6 +193,7 @@ class Core {
     // Following: core_follow.cc.
     void on_append(const NodeId& from, const proto::RaftMessage& message);
     bool accept_entries(const proto::RaftMessage::Append& append);
+    bool contradicts(LogIndex index, Term term);
     void reply_to_append();
     void refuse_append(const NodeId& to, const proto::RaftMessage::Append& append);
     void note_membership(const proto::Entry& entry);
@@ -248,6 +252,7 @@ class Core {
     LogIndex received_;  // equal to this term's leader's log up to here
     std::uint64_t round_seen_ = 0;
     bool owes_reply_ = false;  // an append is answered once it is durable
+    std::optional<LogIndex> parted_at_;
 
     std::map<NodeId, Progress> progress_;
     LogIndex term_start_;  // the first entry of this leader's term

@@ -32,6 +32,7 @@ void Core::on_append(const NodeId& from, const RaftMessage& message) {
 // False when the log has nothing equal at previous_index.
 bool Core::accept_entries(const RaftMessage::Append& append) {
     const LogIndex previous{append.previous_index()};
+    if (contradicts(previous, Term{append.previous_term()})) return false;
     // What is committed is equal in all logs (3.6.3).
     const bool is_settled = previous <= commit_;
     if (!is_settled && log_.term_at(previous) != Term{append.previous_term()}) return false;
@@ -40,6 +41,7 @@ bool Core::accept_entries(const RaftMessage::Append& append) {
         index = LogIndex{index.value + 1};
         // A leader's entries are contiguous, and their terms never fall nor exceed its own.
         if (entry.index() != index.value || entry.term() > vote_.term.value) return false;
+        if (contradicts(index, Term{entry.term()})) return false;
         if (index <= commit_) continue;
         if (const auto term = log_.term_at(index)) {
             if (term->value == entry.term() || base::planted(base::Bug::kRaftKeepConflict))
@@ -54,6 +56,17 @@ bool Core::accept_entries(const RaftMessage::Append& append) {
     }
     received_ = std::max(received_, index);
     return true;
+}
+
+// Whether a leader has another entry where this node has a committed one. Terms do not fall along a
+// log, so a later term shows it also where the own entries are gone.
+bool Core::contradicts(LogIndex index, Term term) {
+    if (index > commit_) return false;
+    const auto last = log_.term_at(commit_);
+    HAMSTER_ASSERT(last.has_value(), commit_.value);
+    const bool has_parted = term > *last || log_.term_at(index).value_or(term) != term;
+    if (has_parted && !parted_at_) parted_at_ = index;
+    return has_parted;
 }
 
 // An earlier leader's entries that were never committed.

@@ -241,6 +241,7 @@ class Scene {
         RaftMessage parsed;  // as the wire would have it
         require(parsed.ParseFromString(message.SerializeAsString()), "a message does not parse");
         core(to).receive(parsed);
+        require(!core(to).parted_at(), "a committed entry is contradicted");
         settle(to);
     }
     void deliver(std::size_t at) {

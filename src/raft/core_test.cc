@@ -338,6 +338,38 @@ TEST(Core, ASnapshotDoesNotTakeWhatTheLogHas) {
     EXPECT_FALSE(core.install({LogIndex{4}, Term{1}}, restored.memberships[0].second));
 }
 
+// Another group of the same name, as `recover` may leave one: no faults lead there.
+TEST(Core, WhoHasCommittedOtherEntriesDoesNotFollow) {
+    const Members both{{node_id(1)}, {node_id(2)}};
+    for (const std::uint64_t kept : {0U, 4U}) {  // entries that are gone from the log
+        for (const std::uint64_t previous : {0U, 2U, 3U, 5U}) {
+            Restored restored;
+            restored.vote = {Term{3}, NodeId{}};
+            restored.log = TermMap({LogIndex{kept}, Term{kept == 0 ? 0U : 2U}});
+            for (std::uint64_t i = kept; i < 6; ++i) restored.log.append(Term{i == 5 ? 3U : 2U});
+            restored.applied = LogIndex{5};
+            restored.memberships = {{LogIndex{kept}, both}};
+            Core core({.self = node_id(2)}, restored);
+            RaftMessage message;
+            message.set_from(std::string(node_id(1).view()));
+            message.set_to(std::string(node_id(2).view()));
+            message.set_term(4);
+            auto& append = *message.mutable_append();
+            append.set_previous_index(previous);
+            append.set_previous_term(previous == 0 ? 0 : 2);
+            append.set_commit(9);
+            core.receive(message);
+            EXPECT_FALSE(core.parted_at()) << previous;  // its last entry may be any
+            Entry& other = *append.add_entries();
+            other.set_index(previous + 1);
+            other.set_term(4);
+            core.receive(message);
+            EXPECT_EQ(core.parted_at().has_value(), previous < 5) << previous;
+            EXPECT_EQ(core.commit().value, previous < 5 ? 5U : 6U);
+        }
+    }
+}
+
 TEST(Core, ARemovedVoterCampaignsUntilTheRemovalIsCommitted) {
     for (const bool is_committed : {false, true}) {
         Restored restored;

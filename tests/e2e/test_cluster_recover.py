@@ -3,6 +3,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -202,3 +203,43 @@ def test_a_voter_that_was_down_is_given_up_too(three):
     run = recover(last, "-force")
     assert run.returncode == 0 and len(given_up(run)) == 2, run
     serves_alone(last, stored, {})
+
+
+def test_a_learner_that_knows_more_says_so_and_stops(tmp_path):
+    """The survivor goes on without what it never heard of. A learner that has applied it holds
+    another history: it must neither serve it nor pretend to follow."""
+    with Cluster(tmp_path, size=4) as cluster:
+        roles = cluster.members()
+        learner = next(cluster.node(n) for n, m in roles.items() if m["role"] == "learner")
+        leader = cluster.leader()
+        last, other = [n for n in cluster.nodes if n not in (learner, leader)]
+        assert leader.client().request("PUT", "/bucket")[0] == 200
+        stored = put_many(last, "own", 10)
+        wait_for("all have it all", lambda: all(
+            m["lag"] == 0 for m in (leader.members() or {"?": {"lag": 1}}).values()))
+        last.signal(signal.SIGSTOP)
+        ahead = put_many(leader, "ahead", 10)
+        wait_for("the learner has it", lambda: leader.members()[learner.name]["lag"] == 0)
+        for node in (last, other, leader):
+            node.kill()
+        run = recover(last, "-force")
+        assert run.returncode == 0 and set(given_up(run)) == {leader.name, other.name}, run
+        last.start()
+        all_there(last, stored)
+        later = put_many(last, "later", 5)  # at the places of what it does not know
+        told = wait_for("it says that it cannot follow", lambda: (
+            lambda m: m and m[learner.name]["trouble"])(last.members()))
+        assert "recover" in told and "remove" in told, told
+        assert last.members()[learner.name]["state"] == "degraded"
+        for path in [*ahead, *later, *stored]:
+            status, _, body = learner.client(40).request("GET", path)
+            assert status == 503, (path, status, body)
+        # What it says to do.
+        assert last.json("remove", learner.name)["removed"] == learner.name
+        learner.kill()
+        shutil.rmtree(learner.data_dir)
+        learner.start(token=last.token())
+        cluster.wait_voters(2, of=last)
+        all_there(learner, stored | later)
+        for path in ahead:
+            assert learner.client().request("GET", path)[0] == 404, path

@@ -372,6 +372,14 @@ void Driver::finish_send(Send send, LogIndex last) {
 void Driver::receive(const proto::RaftMessage& message) {
     if (failed_ || stopping_ || installing_ || core_ == nullptr) return;
     core_->receive(message);
+    if (const auto& index = core_->parted_at()) {
+        fail_with({Code::kCorrupt,
+                   fmt::format("the leader has another entry {} than was committed here: `recover` "
+                               "went on without what this node knows. Remove it from the cluster, "
+                               "and let it join again with an empty directory",
+                               index->value)});
+        return;
+    }
     note_clock(message);
     pump();
 }
