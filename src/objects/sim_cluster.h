@@ -38,6 +38,7 @@ struct FakeNetwork {
     std::set<base::NodeId> doubted;                               // are believed to be down
     std::function<runtime::Micros(const Traffic&)> delay;         // before the request
     std::function<std::optional<Error>(const Traffic&)> trouble;  // instead of the answer
+    std::function<std::optional<Error>(const Traffic&, const std::string&)> instead;  // of the node
     std::function<void(const Traffic&, std::string&)> tamper_request;
     std::function<void(const Traffic&, std::string&)> tamper;  // with the answer
 
@@ -46,6 +47,7 @@ struct FakeNetwork {
         doubted.clear();
         delay = nullptr;
         trouble = nullptr;
+        instead = nullptr;
         tamper_request = nullptr;
         tamper = nullptr;
     }
@@ -80,6 +82,11 @@ class FakeRemote final : public Remote {
         if (network_->trouble) {
             const std::optional<Error> trouble = network_->trouble(traffic);
             if (trouble) co_return std::unexpected(*trouble);
+        }
+        if (network_->instead) {
+            const std::optional<Error> said = network_->instead(traffic, payload);
+            if (said && said->context.empty()) co_return std::string();
+            if (said) co_return std::unexpected(*said);
         }
         if (network_->tamper_request) network_->tamper_request(traffic, payload);
         SimNode* const node = found->second;

@@ -5,6 +5,7 @@
 
 #include "s3/ops/answer.h"
 #include "s3/ops/sim_stack.h"
+#include "s3/ops/stored.h"
 
 namespace hamster::s3::ops {
 namespace {
@@ -103,6 +104,92 @@ TEST(Commit, ARefusalIsAnAnswer) {
     const auto result = run_commit(group);
     ASSERT_TRUE(result);
     EXPECT_FALSE(result->ok());
+}
+
+// A body that a real node has stored, committed to a group that says what it is told.
+struct BodyRun {
+    testing::Stack stack;
+    ToldGroup group;
+    std::optional<S3Result<Committed>> outcome;
+    std::optional<proto::NewBlob> blob;
+};
+
+class TextBody final : public objects::BodySource {
+  public:
+    Task<Result<std::size_t>> read(base::MutableBytes out) override {
+        const std::string_view left = std::string_view("hamster").substr(at_);
+        std::memcpy(out.data(), left.data(), left.size());
+        at_ += left.size();
+        co_return left.size();
+    }
+
+  private:
+    std::size_t at_ = 0;
+};
+
+Task<void> run_body(BodyRun* run) {
+    const bool opened = co_await run->stack.open();
+    EXPECT_TRUE(opened);
+    TextBody source;
+    auto stored = co_await run->stack.objects->store(&source, 7);
+    EXPECT_TRUE(stored.has_value());
+    proto::Command command;
+    *command.mutable_put_part()->add_new_blobs() = *stored->blob;
+    Context context{run->stack.world, run->stack.objects.get(), &run->stack.settings,
+                    &run->stack.metrics};
+    auto outcome = co_await commit_body(&context, &run->group, std::move(command), &*stored);
+    run->outcome.emplace(std::move(outcome));
+    run->blob = stored->blob;
+    co_await run->stack.close();
+}
+
+S3Result<Committed> run_body_commit(BodyRun& run) {
+    runtime::sim::Simulator simulator(1);
+    runtime::sim::Machine& machine = simulator.machine("node");
+    run.stack.world = &machine.boot();
+    EXPECT_TRUE(simulator.run_on(machine, run_body(&run)));
+    machine.crash([&] {
+        run.stack.objects.reset();
+        run.stack.shards.reset();
+        run.stack.router.reset();
+        run.stack.group.reset();
+    });
+    return std::move(*run.outcome);
+}
+
+TEST(Commit, ABodyFollowsTheLayoutAndIsProposedAnew) {
+    BodyRun run;
+    run.group.answers = {answer(proto::Answer::LAYOUT_CHANGED), failure(Code::kUnknownOutcome),
+                         answer(proto::Answer::OK)};
+    const auto result = run_body_commit(run);
+    ASSERT_TRUE(result);
+    EXPECT_TRUE(result->ok());
+    ASSERT_EQ(run.group.proposed.size(), 3U);
+    EXPECT_NE(run.group.proposed[0].request_id(), run.group.proposed[1].request_id())
+        << "the refusal would be answered again";
+    EXPECT_EQ(run.group.proposed[1].request_id(), run.group.proposed[2].request_id());
+    const proto::PutPart& put = run.group.proposed[2].put_part();
+    ASSERT_EQ(put.new_blobs_size(), 1);
+    EXPECT_EQ(put.new_blobs(0).SerializeAsString(), run.blob->SerializeAsString());
+}
+
+TEST(Commit, ALayoutThatKeepsChangingIsNotFollowedForEver) {
+    BodyRun run;
+    run.group.answers.assign(kMaxSettles + 1, answer(proto::Answer::LAYOUT_CHANGED));
+    const auto result = run_body_commit(run);
+    ASSERT_TRUE(result);
+    EXPECT_FALSE(result->ok());
+    EXPECT_EQ(error_of(result->answer).code, ErrorCode::kSlowDown);
+    EXPECT_EQ(run.group.proposed.size(), static_cast<std::size_t>(kMaxSettles) + 1);
+}
+
+TEST(Commit, OtherRefusalsOfABodyAreFinal) {
+    BodyRun run;
+    run.group.answers = {answer(proto::Answer::PRECONDITION_FAILED)};
+    const auto result = run_body_commit(run);
+    ASSERT_TRUE(result);
+    EXPECT_FALSE(result->ok());
+    EXPECT_EQ(run.group.proposed.size(), 1U);
 }
 
 RequestHead head_of(std::string method, std::string path, std::vector<Header> headers = {}) {
