@@ -321,6 +321,7 @@ Task<void> many_bodies(SimCluster* cluster) {
     cluster->network.delay = [](const Traffic&) { return Micros(3000); };
     const std::uint64_t limit = 8U << 20U;
     std::vector<Task<Result<void>>> puts;
+    puts.reserve(12);
     for (std::uint64_t i = 0; i < 12; ++i) {
         puts.push_back(put_on(cluster->node(1), "key" + std::to_string(i), i, 3'000'000));
     }

@@ -211,7 +211,9 @@ Task<void> ServiceImpl::probe_loop() {
         if (!is_shared()) continue;
         auto read = co_await layout_table();
         const auto table = read ? *read : layout_.table();
-        if (!table) continue;
+        // Before there is a layout nobody chooses nodes; a probe that failed would only put off the
+        // next dial, which a read may need.
+        if (!table || table->version() == 0) continue;
         std::vector<Task<bool>> probes;
         for (const base::NodeId& node : table->nodes()) {
             if (!is_self(node)) probes.push_back(probe(node));
