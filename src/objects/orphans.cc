@@ -22,7 +22,7 @@
 #include "base/planted.h"
 #include "meta/limits.h"
 #include "objects/age.h"
-#include "objects/collect.h"
+#include "objects/collector.h"
 #include "objects/duty.h"
 
 namespace hamster::objects {

@@ -14,7 +14,10 @@ namespace hamster::objects::testing {
 
 using shards::ShardId;
 
-inline meta::View view_of(SimCluster* cluster) { return cluster->view_here(); }
+// All nodes of a scene share one replica.
+inline meta::View view_of(SimCluster* cluster) {
+    return dynamic_cast<meta::Replica&>(*cluster->node(1)->group).here();
+}
 
 // The live blobs of all objects.
 inline std::vector<meta::BlobEntry> blobs_of(const meta::View& view) {
@@ -102,6 +105,34 @@ inline Task<void> expect_sound(SimCluster* cluster) {
 
 inline Task<void> reconcile_all(SimCluster* cluster) {
     for (const auto& node : cluster->nodes) co_await reconcile_on(node.get());
+}
+
+// An object of one blob from before there was a layout, which lies with its holder.
+inline Task<void> commit_unplaced(SimCluster* cluster, std::string key, base::BlobId blob,
+                                  std::uint64_t size, std::uint64_t holder) {
+    StoredBody body;
+    body.size = size;
+    proto::NewBlob& named = body.blob.emplace();
+    named.set_blob_id(std::string(blob.view()));
+    named.set_sealed_ms(cluster->node(1)->group->stamp_now());
+    proto::Blob& geometry = *named.mutable_geometry();
+    geometry.set_size(size);
+    geometry.set_k(1);
+    geometry.set_slice_bytes(shards::kSliceBytes);
+    if (holder > 1) geometry.set_holder(std::string(node_id(holder).view()));
+    std::vector<StoredBody> bodies;
+    bodies.push_back(std::move(body));
+    auto committed = co_await cluster->node(1)->commit(std::move(key), std::move(bodies));
+    EXPECT_TRUE(committed.has_value());
+}
+
+inline Task<void> drop_here(std::unique_ptr<BodyReader> reader) {
+    reader.reset();
+    co_return;
+}
+// On the loop that it was opened on.
+inline Task<void> drop_on(SimNode* node, std::unique_ptr<BodyReader> reader) {
+    co_await runtime::run_on(node->world->executor, drop_here(std::move(reader)));
 }
 
 // Enough rounds for what is not needed any more to go.

@@ -10,8 +10,6 @@ using namespace testing;  // NOLINT(google-build-using-namespace): its own scene
 
 constexpr std::uint64_t kGraceMs = 60'000;
 
-proto::Command complete(proto::Command command) { return command; }
-
 std::size_t unsettled(SimCluster* cluster) { return view_of(cluster).layout()->unsettled(); }
 
 // --- what is missing comes back ---
@@ -256,7 +254,8 @@ Task<void> blobs_from_before(SimCluster* cluster) {
             cluster->node(number)->shards->put({blob, base::Slot{0}},
                                                base::Buffer::copy_of(base::as_bytes(bytes))));
         EXPECT_TRUE(stored.has_value());
-        co_await cluster->put_unplaced("old" + std::to_string(number), blob, bytes.size(), number);
+        co_await commit_unplaced(cluster, "old" + std::to_string(number), blob, bytes.size(),
+                                 number);
     }
     co_await cluster->lay(2, 1, {2, 3, 1});
     for (int i = 0; i < 2; ++i) {
@@ -284,7 +283,7 @@ Task<void> reencoding(SimCluster* cluster) {
     proto::Command command;
     command.mutable_set_reencode()->mutable_reencode()->set_k(2);
     command.mutable_set_reencode()->mutable_reencode()->set_m(1);
-    const auto wanted = co_await cluster->propose(complete(std::move(command)));
+    const auto wanted = co_await cluster->propose(std::move(command));
     EXPECT_EQ(wanted, proto::Answer::OK);
     co_await reconcile_all(cluster);
     for (const meta::BlobEntry& entry : blobs_of(view_of(cluster))) {
@@ -311,7 +310,7 @@ Task<void> reencoding_waits(SimCluster* cluster) {
     proto::Command command;
     command.mutable_set_reencode()->mutable_reencode()->set_k(2);
     command.mutable_set_reencode()->mutable_reencode()->set_m(1);
-    const auto wanted = co_await cluster->propose(complete(std::move(command)));
+    const auto wanted = co_await cluster->propose(std::move(command));
     EXPECT_EQ(wanted, proto::Answer::OK);
     cluster->network.take_down(3);
     const auto before = blobs_of(view_of(cluster));

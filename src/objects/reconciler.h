@@ -1,6 +1,6 @@
 // The reconciler of one node: makes its disk match the metadata, for ever. Four loops, none of
 // which waits for another: what is missing here is restored (walk.h), what is not needed any more
-// goes (collect.h), everything is read now and then (scrub.h), and blobs are re-encoded when the
+// goes (collector.h), everything is read now and then (scrub.h), and blobs are re-encoded when the
 // operator wants it (reencode.h). Whatever it does follows from the metadata, so a crash costs
 // nothing but the walk that comes after it. Control loop, except where said.
 #pragma once
@@ -9,7 +9,7 @@
 #include <string>
 
 #include "base/metrics.h"
-#include "objects/collect.h"
+#include "objects/collector.h"
 #include "objects/reencode.h"
 #include "objects/repair.h"
 #include "objects/scrub.h"
@@ -41,6 +41,7 @@ class Reconciler {
     void note_suspect(const shards::ShardId& shard) { walker_.note_suspect(shard); }
 
     [[nodiscard]] ReconcileReport report();
+    [[nodiscard]] const Site& site() const { return site_; }
 
   private:
     runtime::Task<void> repair_loop();

@@ -110,13 +110,15 @@ Result<std::optional<Walker::Job>> Walker::expected(const meta::View& view,
     job.slot = shard.slot;
     job.version = places.version;
     job.is_to_fill = duty->is_to_fill;
+    job.is_moving = duty->is_moving;
     return job;
 }
 
 // True: the shard is in order. What could not be decided stays a suspect.
 Task<bool> Walker::examine(const Job* job) {
     const Result<bool> is_present = repairer_->is_present(job->shard(), job->blob.shape);
-    if (is_present && !*is_present) wants_survey_ = true;  // there may be more
+    const bool is_lost = is_present && !*is_present && !job->is_moving;
+    wants_survey_ |= is_lost;  // there may be more
     const bool is_whole = co_await restore(job);
     if (is_whole || beyond_repair_.contains(job->shard())) suspects_.erase(job->shard());
     co_return is_whole;

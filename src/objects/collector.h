@@ -1,5 +1,5 @@
 // What goes: garbage, orphans and extra shards. How each is proved not to be needed any more stands
-// at the top of collect.cc and of orphans.cc. Control loop.
+// at the top of collector.cc and of orphans.cc. Control loop.
 #pragma once
 
 #include <cstdint>

@@ -89,7 +89,7 @@ Task<void> while_it_is_read(SimCluster* cluster) {
             text += base::as_text(next->bytes());
         }
         EXPECT_TRUE(text == pattern_text(reader, {0, kSize})) << reader;
-        co_await cluster->drop_reader(reader, std::move(*opened));
+        co_await drop_on(cluster->node(reader), std::move(*opened));
         co_await collect_all(cluster, kGraceMs);
         EXPECT_EQ(cluster->shards(), 0U) << reader;
     }
