@@ -11,7 +11,7 @@
 #include "base/metrics.h"
 #include "objects/collector.h"
 #include "objects/reencode.h"
-#include "objects/repair.h"
+#include "objects/repairer.h"
 #include "objects/scrub.h"
 #include "objects/site.h"
 #include "objects/walk.h"

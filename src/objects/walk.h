@@ -22,7 +22,7 @@
 
 #include "base/metrics.h"
 #include "objects/duty.h"
-#include "objects/repair.h"
+#include "objects/repairer.h"
 #include "objects/report.h"
 #include "objects/suspects.h"
 #include "proto/commands.pb.h"
