@@ -39,10 +39,14 @@ node::Options draw_options(runtime::Prng& random) {
 
 std::string_view name_of(ClusterFault fault) {
     constexpr std::array<std::string_view, kClusterFaults> kNames = {
-        "crash-at-io",  "crash-now",      "clean-restart", "power-cut", "cut-one-way",
-        "cut-two-ways", "isolate-leader", "flapping",      "pause",     "slow-links",
-        "resets",       "clock-jump",     "full-disk",     "slow-disk", "disk-errors",
-        "grow",         "transfer",       "remove",        "bad-token"};
+        "crash-at-io",    "crash-now",   "clean-restart",
+        "power-cut",      "cut-one-way", "cut-two-ways",
+        "isolate-leader", "flapping",    "pause",
+        "slow-links",     "resets",      "clock-jump",
+        "full-disk",      "slow-disk",   "disk-errors",
+        "grow",           "transfer",    "remove",
+        "bad-token",      "holder-dies", "coordinator-dies",
+        "slow-node"};
     return kNames[static_cast<std::size_t>(fault)];
 }
 
@@ -77,6 +81,8 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
     const std::uint64_t keys = pick(random, 1, 4);
     for (std::uint64_t i = 0; i < keys; ++i) plan.keys.push_back(fmt::format("k{}", i));
     plan.only_empty_bodies = chance(40);
+    plan.has_two_parts = !plan.only_empty_bodies && chance(3);
+    if (chance(15)) plan.max_body_bytes = 3'000'000;
     plan.crash_in_init = chance(5);
     plan.crash_in_start = chance(25);
     if (chance(90)) {

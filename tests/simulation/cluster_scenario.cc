@@ -31,10 +31,9 @@ class ClusterScenario {
         : plan_(draw_cluster_plan(seed)),
           sim_(seed),
           cluster_(&sim_, &report_, &plan_, verbose),
-          faults_(&cluster_) {
-        stage_.cluster = &cluster_;
+          faults_(&cluster_),
+          stage_(&cluster_, &sim_.harness()) {
         stage_.pace = milliseconds(plan_.pace_ms);
-        stage_.world = &sim_.harness();
     }
 
     RunResult run();
@@ -71,8 +70,10 @@ bool ClusterScenario::wait(Done done, Micros limit) {
     const runtime::Time end = sim_.now() + limit;
     bool is_done = false;
     while (!is_done && !report_.failed() && sim_.now() < end) {
-        const Micros slice = std::min<Micros>(milliseconds(20), end - sim_.now());
-        const runtime::Time until = sim_.now() + slice;
+        const runtime::Time until =
+            std::min({sim_.now() + milliseconds(20), end,
+                      std::max(faults_.next_due(), sim_.now() + Micros(1))});
+        const Micros slice = until - sim_.now();
         (void)sim_.run_until(
             [&] {
                 cluster_.watch();
@@ -194,7 +195,7 @@ void ClusterScenario::check_nodes() {
         if (report_.failed() || member->node() == nullptr || member->is_removed) continue;
         spawn(client.check_node(member.get(), kRequestLimit));
         (void)wait([this] { return working_ == 0; }, seconds(120));
-        spawn(client.read_all(member.get()));
+        spawn(client.read_all(member.get(), false));
         (void)wait([this] { return working_ == 0; }, seconds(120));
     }
 }

@@ -39,6 +39,13 @@ Micros SimCluster::some(std::int64_t low_ms, std::int64_t high_ms) {
     return Micros(low_ms * 1000 + static_cast<std::int64_t>(random_.below(span)));
 }
 
+std::uint64_t SimCluster::began(Activity what, Member& at, std::uint64_t bytes) {
+    const UnderWay request{what, &at, bytes};
+    under_way_.emplace(++requests_, request);
+    if (on_begin) on_begin(request);
+    return requests_;
+}
+
 void SimCluster::found() { members_.front()->has_begun = true; }
 
 bool SimCluster::grow() {

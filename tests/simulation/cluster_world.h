@@ -25,6 +25,14 @@ struct Errand {
     std::string text;  // a token
 };
 
+// What a client is about, as far as faults wait for it.
+enum class Activity { kWrite, kRead, kComplete, kOther };
+struct UnderWay {
+    Activity what = Activity::kOther;
+    Member* at = nullptr;
+    std::uint64_t bytes = 0;  // of the body that is sent
+};
+
 class SimCluster {
   public:
     SimCluster(runtime::sim::Simulator* sim, Report* report, const ClusterPlan* plan, bool verbose);
@@ -60,8 +68,17 @@ class SimCluster {
     [[nodiscard]] bool has_errands() const { return !pending_.empty(); }
     // Equal rows everywhere; call only when unsettled() is empty.
     void compare_replicas();
+    // A request is sent to `at`; answers its number, for ended().
+    std::uint64_t began(Activity what, Member& at, std::uint64_t bytes);
+    void ended(std::uint64_t number) { under_way_.erase(number); }
+    [[nodiscard]] const std::map<std::uint64_t, UnderWay>& under_way() const { return under_way_; }
+    // Called when a request begins.
+    std::function<void(const UnderWay&)> on_begin;
+    // Devices have failed, or more was lost than is promised.
+    [[nodiscard]] bool excuses_500() const { return disks_failed || lost_too_much; }
     // While they last, requests may fail.
     bool has_healed = false;
+    bool lost_too_much = false;
     bool clock_jumped = false;
     bool disks_failed = false;
 
@@ -101,7 +118,9 @@ class SimCluster {
     std::vector<std::unique_ptr<Member>> members_;
     std::vector<Pending> pending_;
     std::map<std::uint64_t, std::string> leader_of_;  // by term
-    std::string used_token_;                          // somebody got in with it
+    std::map<std::uint64_t, UnderWay> under_way_;
+    std::uint64_t requests_ = 0;
+    std::string used_token_;  // somebody got in with it
 };
 
 }  // namespace hamster::simulation
