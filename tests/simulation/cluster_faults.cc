@@ -18,7 +18,8 @@ namespace {
 constexpr Micros kAmbushPatience = std::chrono::seconds(3);
 }
 
-ClusterFaults::ClusterFaults(SimCluster* cluster) : cluster_(cluster) {
+ClusterFaults::ClusterFaults(SimCluster* cluster, ClusterStorage* storage)
+    : cluster_(cluster), storage_(storage) {
     cluster_->on_begin = [this](const UnderWay& request) { notice(request); };
 }
 
@@ -147,6 +148,15 @@ void ClusterFaults::apply(ClusterFault fault) {
             return kill_coordinator();
         case ClusterFault::kSlowNode:
             return slow_node(*member);
+        case ClusterFault::kDiskLost:
+            (void)storage_->lose_disk(*member);
+            return;
+        case ClusterFault::kDiskRots:
+            (void)storage_->rot_disk(*member);
+            return;
+        case ClusterFault::kShardsRot:
+            (void)storage_->rot_shards(static_cast<int>(1 + below(4)));
+            return;
     }
 }
 

@@ -8,13 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "cluster_storage.h"
 #include "cluster_world.h"
 
 namespace hamster::simulation {
 
 class ClusterFaults {
   public:
-    explicit ClusterFaults(SimCluster* cluster);
+    ClusterFaults(SimCluster* cluster, ClusterStorage* storage);
 
     void inject();
     // Does what is due in the agenda.
@@ -56,6 +57,7 @@ class ClusterFaults {
     [[nodiscard]] bool chance(std::uint64_t percent) { return cluster_->chance(percent); }
 
     SimCluster* cluster_;
+    ClusterStorage* storage_;
     std::multimap<runtime::Time, std::function<void()>> agenda_;
     std::vector<Ambush> ambushes_;
 };

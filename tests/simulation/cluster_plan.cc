@@ -46,7 +46,7 @@ std::string_view name_of(ClusterFault fault) {
         "full-disk",      "slow-disk",   "disk-errors",
         "grow",           "transfer",    "remove",
         "bad-token",      "holder-dies", "coordinator-dies",
-        "slow-node"};
+        "slow-node",      "disk-lost",   "disk-rots",        "shards-rot"};
     return kNames[static_cast<std::size_t>(fault)];
 }
 
@@ -95,6 +95,10 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
         }
         if (plan.kinds.empty()) plan.kinds.push_back(ClusterFault::kCrashAtIo);
     }
+    plan.has_outage = chance(40);
+    plan.has_calamity = chance(35);
+    plan.has_leap = chance(30);
+    plan.has_catastrophe = chance(8);
     plan.pace_ms = chance(50) ? 300 : 30;
     if (plan.pace_ms == 30) plan.operations *= 3;
     return plan;

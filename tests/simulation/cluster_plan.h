@@ -33,8 +33,11 @@ enum class ClusterFault {
     kHolderDies,       // in the middle of a PUT through another node
     kCoordinatorDies,  // in the middle of what it does for a client
     kSlowNode,         // its links and its disk, for a while
+    kDiskLost,         // emptied: that node joins again under another identity
+    kDiskRots,         // bits anywhere in the segments of one node
+    kShardsRot,        // some shards of some blobs, on any nodes
 };
-inline constexpr int kClusterFaults = 22;
+inline constexpr int kClusterFaults = 25;
 
 std::string_view name_of(ClusterFault fault);
 
@@ -52,6 +55,11 @@ struct ClusterPlan {
     bool crash_in_start = false;     // nodes crash while they open or join
     bool only_empty_bodies = false;  // no blobs: any node may be removed
     bool has_two_parts = false;      // uploads of 5 MiB and more
+    // After healing, in this order:
+    bool has_outage = false;       // nodes are down, as many as the objects can do without
+    bool has_calamity = false;     // the same with disks, for good
+    bool has_leap = false;         // hours pass, as clocks tell
+    bool has_catastrophe = false;  // more is lost than is promised
     std::uint64_t slice_bytes = 256 << 10;
     std::uint64_t small_bytes = 128 << 10;  // bodies up to this size are stored as copies
     std::uint64_t max_body_bytes = 600'000;

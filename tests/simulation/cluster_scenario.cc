@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/assert.h"
 #include "cluster_clients.h"
 #include "cluster_faults.h"
+#include "cluster_storage.h"
+#include "meta/limits.h"
 
 namespace hamster::simulation {
 
@@ -19,11 +23,12 @@ using runtime::sim::Simulator;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Micros kFoundLimit = seconds(120);  // to the first bucket, before the faults
-constexpr Micros kWorkLimit = seconds(300);   // of clients under faults
-constexpr Micros kRequestLimit = seconds(5);  // I10
-constexpr Micros kSettleLimit = seconds(30);  // after healing: members up, replicas equal
-constexpr Micros kSlowestDisk = seconds(12);  // operations that began before may last so long
+constexpr Micros kFoundLimit = seconds(120);   // to the first bucket, before the faults
+constexpr Micros kWorkLimit = seconds(300);    // of clients under faults
+constexpr Micros kRequestLimit = seconds(5);   // I10
+constexpr Micros kSettleLimit = seconds(30);   // after healing: members up, replicas equal
+constexpr Micros kRepairLimit = seconds(120);  // until every shard is where it should be
+constexpr Micros kSlowestDisk = seconds(12);   // operations that began before may last so long
 
 class ClusterScenario {
   public:
@@ -31,7 +36,8 @@ class ClusterScenario {
         : plan_(draw_cluster_plan(seed)),
           sim_(seed),
           cluster_(&sim_, &report_, &plan_, verbose),
-          faults_(&cluster_),
+          storage_(&cluster_),
+          faults_(&cluster_, &storage_),
           stage_(&cluster_, &sim_.harness()) {
         stage_.pace = milliseconds(plan_.pace_ms);
     }
@@ -45,6 +51,15 @@ class ClusterScenario {
     void settle(std::string_view when);
     void finish_removals();
     void check_nodes();
+    void read_through(const std::vector<Member*>& members, bool may_fail);
+    void become_redundant(std::string_view when, bool graces_are_over);
+    std::vector<Member*> some_spare();
+    void wait_for_leader();
+    void outage();
+    void calamity();
+    void catastrophe();
+    void leap();
+    void look_at_disks();
     void judge();
     void end();
     void spawn(Task<void> task);
@@ -58,6 +73,7 @@ class ClusterScenario {
     Report report_;
     Simulator sim_;
     SimCluster cluster_;
+    ClusterStorage storage_;
     ClusterFaults faults_;
     ClientStage stage_;
     std::vector<std::unique_ptr<ClusterClient>> clients_;
@@ -195,9 +211,142 @@ void ClusterScenario::check_nodes() {
         if (report_.failed() || member->node() == nullptr || member->is_removed) continue;
         spawn(client.check_node(member.get(), kRequestLimit));
         (void)wait([this] { return working_ == 0; }, seconds(120));
-        spawn(client.read_all(member.get(), false));
+    }
+    read_through(cluster_.serving(), false);
+}
+
+void ClusterScenario::read_through(const std::vector<Member*>& members, bool may_fail) {
+    ClusterClient& client = new_client();
+    for (Member* member : members) {
+        if (report_.failed() || member->node() == nullptr || member->is_removed) continue;
+        spawn(client.read_all(member, may_fail));
         (void)wait([this] { return working_ == 0; }, seconds(120));
     }
+}
+
+void ClusterScenario::look_at_disks() {
+    storage_.inspect();
+    (void)wait([this] { return !storage_.is_inspecting(); }, seconds(60));
+}
+
+// Every shard lies where it should, as the metadata and the disks say.
+void ClusterScenario::become_redundant(std::string_view when, bool graces_are_over) {
+    const runtime::Time began = sim_.now();
+    const runtime::Time end = began + kRepairLimit;
+    runtime::Time looked{};
+    std::string gap;
+    const auto is_whole = [&] {
+        if (sim_.now() < looked) return false;
+        gap = storage_.gap();
+        looked = sim_.now() + milliseconds(100);
+        return gap.empty();
+    };
+    std::optional<Violation> found;
+    while (!report_.failed() && sim_.now() < end) {
+        if (!wait(is_whole, end - sim_.now())) break;
+        look_at_disks();
+        found = storage_.compare(graces_are_over);
+        if (!found) break;
+        (void)wait([] { return false; }, milliseconds(500));
+    }
+    if (report_.failed()) return;
+    if (!gap.empty()) found = Violation{"I10", gap};
+    if (!found) {
+        const Micros took = sim_.now() - began;
+        cluster_.say(fmt::format("redundant {} after {} ms", when, took.count() / 1000));
+        report_.reached(took < seconds(15) ? "redundant.15s" : "redundant.late");
+        return;
+    }
+    report_.violation(found->invariant, fmt::format("{} s {}: {}", kRepairLimit.count() / 1'000'000,
+                                                    when, found->account));
+}
+
+// As many as may be missing at once, or fewer.
+std::vector<Member*> ClusterScenario::some_spare() {
+    std::vector<Member*> chosen;
+    std::vector<Member*> all = cluster_.serving();
+    const std::uint64_t most = 1 + cluster_.below(3);
+    while (!all.empty() && chosen.size() < most) {
+        const std::size_t i = cluster_.below(all.size());
+        chosen.push_back(all[i]);
+        all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
+        if (!storage_.can_spare(chosen)) chosen.pop_back();
+    }
+    return chosen;
+}
+
+void ClusterScenario::wait_for_leader() {
+    const auto all_know = [this] {
+        Member* const head = cluster_.leader();
+        return head != nullptr && std::ranges::all_of(cluster_.serving(), [&](Member* member) {
+                   return member->node()->metadata().driver().core().leader() == head->id;
+               });
+    };
+    if (!wait(all_know, seconds(20)) && !report_.failed()) {
+        report_.violation("I10", "most members are up, and nobody leads");
+    }
+    // Who is down is not asked any more.
+    (void)wait([] { return false; }, seconds(3));
+}
+
+// As many nodes are down as the objects can do without: everything reads, and is written to.
+void ClusterScenario::outage() {
+    const std::vector<Member*> chosen = some_spare();
+    if (chosen.empty()) return;
+    report_.reached(fmt::format("outage.{}", chosen.size()));
+    for (Member* member : chosen) {
+        member->wants_up = false;
+        cluster_.power_off(*member, Micros(0));
+    }
+    wait_for_leader();
+    read_through(cluster_.serving(), false);
+    if (!report_.failed()) check_nodes();
+    for (Member* member : chosen) member->wants_up = true;
+    if (!report_.failed()) settle("after an outage");
+    if (!report_.failed()) become_redundant("after an outage", false);
+}
+
+// The same with disks, for good: the nodes come back under new identities.
+void ClusterScenario::calamity() {
+    const std::vector<Member*> chosen = some_spare();
+    if (chosen.empty() || !storage_.lose_disks(chosen)) return;
+    report_.reached(fmt::format("calamity.{}", chosen.size()));
+    for (Member* member : chosen) member->wants_up = false;
+    if (cluster_.chance(40)) (void)storage_.rot_shards(3);
+    wait_for_leader();
+    read_through(cluster_.serving(), false);
+    for (Member* member : chosen) member->wants_up = true;
+    if (!report_.failed()) settle("after a calamity");
+    if (!report_.failed()) become_redundant("after a calamity", false);
+}
+
+// More is lost than is promised: errors, but no wrong bytes, no missing keys, and what is left of
+// the shards stays.
+void ClusterScenario::catastrophe() {
+    storage_.lose_too_much();
+    look_at_disks();
+    storage_.remember();
+    wait_for_leader();
+    read_through(cluster_.serving(), true);
+    if (!report_.failed()) settle("after a catastrophe");
+    (void)wait([] { return false; }, seconds(20));
+    read_through(cluster_.serving(), true);
+    look_at_disks();
+    if (report_.failed()) return;
+    if (const auto found = storage_.compare_with_remembered()) {
+        report_.violation(found->invariant, found->account);
+    }
+}
+
+// Hours pass, as far as clocks tell: what nobody refers to goes.
+void ClusterScenario::leap() {
+    constexpr std::int64_t kHoursMs = static_cast<std::int64_t>(meta::kOrphanGraceMs) + 60'000;
+    report_.reached("leap");
+    look_at_disks();  // what is there has been seen to be unnamed
+    (void)wait([] { return false; }, seconds(5));
+    for (const auto& member : cluster_.members()) member->set_clock(kHoursMs);
+    (void)wait([] { return false; }, seconds(5));
+    become_redundant("after hours", true);
 }
 
 void ClusterScenario::judge() {
@@ -225,6 +374,11 @@ RunResult ClusterScenario::run() {
     if (!report_.failed()) settle("after healing");
     if (!report_.failed()) finish_removals();
     if (!report_.failed()) check_nodes();
+    if (!report_.failed()) become_redundant("after healing", false);
+    if (!report_.failed() && plan_.has_outage) outage();
+    if (!report_.failed() && plan_.has_calamity) calamity();
+    if (!report_.failed() && plan_.has_leap) leap();
+    if (!report_.failed() && plan_.has_catastrophe) catastrophe();
     if (!report_.failed()) settle("at the end");
     judge();
     end();

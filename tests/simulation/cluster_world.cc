@@ -71,6 +71,14 @@ Member* SimCluster::any_serving() {
     return all.empty() ? nullptr : all[below(all.size())];
 }
 
+Member* SimCluster::most_advanced() {
+    for (Member* member : serving()) {
+        const raft::Driver& driver = member->node()->metadata().driver();
+        if (driver.applied().value >= highest_applied_) return member;
+    }
+    return nullptr;
+}
+
 Member* SimCluster::leader() {
     Member* best = nullptr;
     std::uint64_t best_term = 0;
@@ -87,7 +95,9 @@ void SimCluster::watch() {
     for (const auto& member : members_) {
         node::Node* const node = member->node();
         if (node == nullptr) continue;
-        const raft::Core& core = node->metadata().driver().core();
+        const raft::Driver& driver = node->metadata().driver();
+        highest_applied_ = std::max(highest_applied_, driver.applied().value);
+        const raft::Core& core = driver.core();
         if (core.role() != raft::Role::kLeader) continue;
         const auto [known, is_new] = leader_of_.try_emplace(core.term().value, member->name());
         if (is_new) say(fmt::format("{} leads in term {}", member->name(), core.term().value));
@@ -156,7 +166,7 @@ void SimCluster::tend(Member& member) {
 }
 
 void SimCluster::boot(Member& member) {
-    const bool is_first = &member == members_.front().get();
+    const bool is_first = &member == members_.front().get() && member.former.is_zero();
     if (member.has_directory()) {
         say(member.name() + " boots");
         member.start(Start::kOpen, {});

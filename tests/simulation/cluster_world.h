@@ -61,11 +61,17 @@ class SimCluster {
     [[nodiscard]] std::vector<Member*> serving();
     [[nodiscard]] Member* leader();
     [[nodiscard]] Member* any_serving();
+    // Who has applied all that anybody ever had; null: nobody who serves has.
+    [[nodiscard]] Member* most_advanced();
     // All who should be members are, and are told alike. Empty, or what is missing.
     [[nodiscard]] std::string unsettled();
     // Members that are marked so, as the leader has it.
     [[nodiscard]] std::vector<Member*> leaving();
     [[nodiscard]] bool has_errands() const { return !pending_.empty(); }
+    // `task` runs on the member and marks the errand as done; `then` is called once, sooner or
+    // later, whatever becomes of the member.
+    void run_errand(Member& on, std::shared_ptr<Errand> errand, Task<void> task,
+                    std::function<void(const Errand&)> then);
     // Equal rows everywhere; call only when unsettled() is empty.
     void compare_replicas();
     // A request is sent to `at`; answers its number, for ended().
@@ -86,6 +92,7 @@ class SimCluster {
     [[nodiscard]] runtime::Micros some(std::int64_t low_ms, std::int64_t high_ms);
     [[nodiscard]] bool chance(std::uint64_t percent) { return random_.below(100) < percent; }
     [[nodiscard]] std::uint64_t below(std::uint64_t n) { return random_.below(n); }
+    [[nodiscard]] runtime::Prng& random() { return random_; }
     [[nodiscard]] runtime::Time now() const { return sim_->now(); }
     [[nodiscard]] runtime::sim::Simulator& sim() { return *sim_; }
     [[nodiscard]] Report& report() { return *report_; }
@@ -106,8 +113,6 @@ class SimCluster {
     void join_failed(Member& member, const Error& error);
     void look_after_errands();
     void ask_for_token(Member& member);
-    void run_errand(Member& on, std::shared_ptr<Errand> errand, Task<void> task,
-                    std::function<void(const Errand&)> then);
     void intrude_with(std::string token, std::string_view kind);
 
     runtime::sim::Simulator* sim_;
@@ -118,6 +123,7 @@ class SimCluster {
     std::vector<std::unique_ptr<Member>> members_;
     std::vector<Pending> pending_;
     std::map<std::uint64_t, std::string> leader_of_;  // by term
+    std::uint64_t highest_applied_ = 0;
     std::map<std::uint64_t, UnderWay> under_way_;
     std::uint64_t requests_ = 0;
     std::string used_token_;  // somebody got in with it

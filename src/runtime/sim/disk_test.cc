@@ -436,6 +436,8 @@ TEST(SimDisk, HarnessCanDamageFiles) {
     EXPECT_TRUE(sim.run_on(machine, write_synced_and_not(&world)));
     machine.flip_bit("f", 3);
     EXPECT_EQ((*machine.durable_content("f"))[0], 'd' ^ 8);
+    EXPECT_EQ(machine.size_of("f"), 6 * kBlock);
+    EXPECT_EQ(machine.size_of("g"), 0);
     EXPECT_EQ(machine.durable_names(""), std::vector<std::string>{"f"});
     EXPECT_TRUE(machine.durable_names("g").empty());
     machine.remove_file("f");

@@ -313,6 +313,11 @@ void Machine::flip_bit(const std::string& path, std::uint64_t bit) {
     (*node)->file.flip_bit(bit);
 }
 
+std::uint64_t Machine::size_of(const std::string& path) const {
+    const auto node = impl_->disk->find(path);
+    return !node || (*node)->is_directory ? 0 : (*node)->file.cached().size();
+}
+
 void Machine::remove_file(const std::string& path) { impl_->disk->erase_everywhere(path); }
 
 std::vector<std::string> Machine::durable_names(const std::string& path) const {

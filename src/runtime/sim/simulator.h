@@ -128,6 +128,8 @@ class Machine {
     // Direct access for tests that damage or inspect files: durable content as of now.
     [[nodiscard]] Result<std::string> durable_content(const std::string& path) const;
     void flip_bit(const std::string& path, std::uint64_t bit);
+    // Of a file as the running incarnation sees it; 0: there is none.
+    [[nodiscard]] std::uint64_t size_of(const std::string& path) const;
     void remove_file(const std::string& path);
     // Names in a directory, durable ones, sorted; empty when there is no such directory.
     [[nodiscard]] std::vector<std::string> durable_names(const std::string& path) const;
