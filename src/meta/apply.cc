@@ -65,6 +65,12 @@ Answered dispatch(Txn& txn, const Command& command) {
             return apply_set_leaving(txn, command.set_leaving());
         case Command::kRemoveNode:
             return apply_remove_node(txn, command.remove_node());
+        case Command::kSetLayout:
+        case Command::kSettleSlots:
+        case Command::kFillSlots:
+        case Command::kReplaceBlob:
+        case Command::kSetProfile:
+        case Command::kSetReencode:
         case Command::BODY_NOT_SET:
             break;
     }

@@ -43,9 +43,15 @@ std::string keyed(Table table, const BucketId& bucket, std::string_view key) {
     return out;
 }
 
-std::string blob_keyed(Table table, const BlobId& blob) {
+std::string partition_keyed(Table table, std::uint16_t partition) {
+    HAMSTER_ASSERT(partition < base::kPartitions, partition);
     std::string out(1, static_cast<char>(table));
-    base::put_be16(out, base::partition_of(blob));
+    base::put_be16(out, partition);
+    return out;
+}
+
+std::string blob_keyed(Table table, const BlobId& blob) {
+    std::string out = partition_keyed(table, base::partition_of(blob));
     out.append(blob.view());
     HAMSTER_ASSERT(out.size() == 19, out.size());
     return out;
@@ -160,6 +166,29 @@ std::string finished_time_row(std::uint64_t finished_ms, const UploadId& upload)
 
 std::string blob_row(const BlobId& blob) { return blob_keyed(Table::kBlob, blob); }
 std::string garbage_row(const BlobId& blob) { return blob_keyed(Table::kGarbage, blob); }
+std::string blobs_of_partition(std::uint16_t partition) {
+    return partition_keyed(Table::kBlob, partition);
+}
+std::string degraded_row(const BlobId& blob) { return blob_keyed(Table::kDegraded, blob); }
+std::string alias_row(const BlobId& named) { return blob_keyed(Table::kAlias, named); }
+std::string layout_row(std::uint16_t partition) {
+    return partition_keyed(Table::kLayout, partition);
+}
+std::string geometry_row(Geometry geometry) {
+    std::string out = table_prefix(Table::kGeometry);
+    base::put_be16(out, geometry.k);
+    base::put_be16(out, geometry.m);
+    return out;
+}
+std::optional<Geometry> geometry_of_row(std::string_view row) {
+    constexpr std::size_t kAt = 1;
+    constexpr std::size_t kBytes = 2 * sizeof(std::uint16_t);
+    if (row.size() != kAt + kBytes || row.front() != static_cast<char>(Table::kGeometry)) {
+        return std::nullopt;
+    }
+    return Geometry{base::get_be16(row.data() + kAt),
+                    base::get_be16(row.data() + kAt + sizeof(std::uint16_t))};
+}
 std::string user_row(const UserId& user) { return row(Table::kUser, user.view()); }
 std::string user_name_row(std::string_view name) { return row(Table::kUserByName, name); }
 std::string credential_row(std::string_view access_key_id) {

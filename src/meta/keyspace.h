@@ -35,6 +35,10 @@ enum class Table : unsigned char {
     kFinishedByTime = 'F',  // finished_ms (be64) | upload id -> nothing; expiry order
     kBlob = 'B',            // partition (be16) | blob id -> Blob
     kGarbage = 'g',         // partition (be16) | blob id -> Garbage
+    kDegraded = 'D',        // partition | blob id -> nothing: a live blob with missing slots
+    kAlias = 'A',           // partition | blob id that parts name -> the id it lies under now
+    kGeometry = 'G',        // k (be16) | m (be16) -> GeometryCount; it exists while it is not 0
+    kLayout = 'L',          // partition (be16) -> PartitionLayout
     kUser = 'U',            // user id -> User
     kUserByName = 'w',      // name -> user id
     kCredential = 'k',      // access key id -> Credential
@@ -46,7 +50,8 @@ enum class Table : unsigned char {
     kToken = 'j',           // token id -> JoinToken
     kSystem = 's',          // "applied" -> Applied, "cluster" -> ClusterInfo,
                             // "finished" -> the kFinishedByTime row to go on from,
-                            // "trust" -> Trust, "membership" -> Membership
+                            // "trust" -> Trust, "membership" -> Membership,
+                            // "layout" -> Layout
 };
 
 // Order-preserving escape: 0x00 -> 0x00 0xFF, end -> 0x00 0x01, so that a key ends before any
@@ -87,6 +92,17 @@ std::string finished_upload_row(const UploadId& upload);
 std::string finished_time_row(std::uint64_t finished_ms, const UploadId& upload);
 std::string blob_row(const BlobId& blob);
 std::string garbage_row(const BlobId& blob);
+std::string blobs_of_partition(std::uint16_t partition);  // prefix: the live ones
+std::string degraded_row(const BlobId& blob);
+std::string alias_row(const BlobId& named);
+std::string layout_row(std::uint16_t partition);
+struct Geometry {
+    std::uint16_t k = 0;
+    std::uint16_t m = 0;
+};
+std::string geometry_row(Geometry geometry);
+// nullopt: not such a row.
+std::optional<Geometry> geometry_of_row(std::string_view row);
 std::string user_row(const UserId& user);
 std::string user_name_row(std::string_view name);
 std::string credential_row(std::string_view access_key_id);

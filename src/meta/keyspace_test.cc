@@ -111,6 +111,11 @@ TEST(Keyspace, GoldenRows) {
     EXPECT_EQ(hex(finished_time_row(0x1122, upload)), "460000000000001122" + id);
     EXPECT_EQ(hex(blob_row(blob)), "420abc" + blob.hex());
     EXPECT_EQ(hex(garbage_row(blob)), "670abc" + blob.hex());
+    EXPECT_EQ(hex(degraded_row(blob)), "440abc" + blob.hex());
+    EXPECT_EQ(hex(alias_row(blob)), "410abc" + blob.hex());
+    EXPECT_EQ(hex(layout_row(0xabc)), "4c0abc");
+    EXPECT_EQ(hex(blobs_of_partition(0xabc)), "420abc");
+    EXPECT_EQ(hex(geometry_row({4, 2})), "4700040002");
     EXPECT_EQ(hex(user_row(user)), "55" + id);
     EXPECT_EQ(hex(user_name_row("ada")), "77616461");
     EXPECT_EQ(hex(credential_row("AK")), "6b414b");
@@ -125,6 +130,7 @@ TEST(Keyspace, GoldenRows) {
     EXPECT_EQ(hex(token_row(*TokenId::from_hex(id))), "6a" + id);
     EXPECT_EQ(hex(system_row("trust")), "737472757374");
     EXPECT_EQ(hex(system_row("membership")), "736d656d62657273686970");
+    EXPECT_EQ(hex(system_row("layout")), "736c61796f7574");
 }
 
 }  // namespace

@@ -41,6 +41,10 @@ inline constexpr std::size_t kMaxHostBytes = 255;       // what a machine calls 
 inline constexpr std::size_t kMaxAddressBytes = 255;    // host:port
 inline constexpr std::size_t kMaxVersionBytes = 64;     // of a node's binary
 inline constexpr std::size_t kMaxSealedKeyBytes = 256;  // the CA's key, 32 bytes, and its seal
+// Slots of a partition, k + m of a blob at most: the widest profile with room above it.
+inline constexpr std::size_t kMaxSlots = 32;
+// Sources of a partition: moves that may follow each other before the first has settled.
+inline constexpr std::size_t kMaxSources = 8;
 // Blob rows read at a time when FoundTrust counts those of a store that is older than the count.
 inline constexpr std::size_t kHeldScanRows = 1000;
 

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "kv/store.h"
 #include "meta/keyspace.h"
+#include "meta/layout.h"
 #include "proto/raft.pb.h"
 #include "proto/records.pb.h"
 
@@ -111,7 +112,23 @@ class View {
                                                          std::uint32_t after,
                                                          std::size_t limit) const;
 
+    // The live blob whose shards bear this id; for the id that a part names see find_blob().
     [[nodiscard]] Result<std::optional<proto::Blob>> blob(const base::BlobId& id) const;
+    // The live blob that parts call `named`, also after it was re-encoded under another id.
+    [[nodiscard]] Result<std::optional<BlobEntry>> find_blob(const BlobId& named) const;
+    // Live blobs of a partition in id order, after `after`.
+    [[nodiscard]] Result<std::vector<BlobEntry>> blobs_of(std::uint16_t partition,
+                                                          std::optional<BlobId> after,
+                                                          std::size_t limit) const;
+    // Live blobs with a missing slot in id order, after `after`.
+    [[nodiscard]] Result<std::vector<BlobEntry>> degraded(std::optional<BlobId> after,
+                                                          std::size_t limit) const;
+    // What geometries blobs have, by k and m. Empty before the layout has a row: nobody counts yet.
+    [[nodiscard]] Result<std::vector<GeometryEntry>> geometries() const;
+    // Never absent: first_layout() without a row.
+    [[nodiscard]] Result<proto::Layout> layout() const;
+    // first_places() without a row: the founder, or zeros when there is none yet. partition < 4096.
+    [[nodiscard]] Result<PartitionPlaces> places(std::uint16_t partition) const;
     struct GarbageEntry {
         base::BlobId blob;
         proto::Garbage garbage;
@@ -119,7 +136,8 @@ class View {
     // Garbage rows in blob id order, after `after`.
     [[nodiscard]] Result<std::vector<GarbageEntry>> garbage(std::optional<base::BlobId> after,
                                                             std::size_t limit) const;
-    // True when the blob has a row, as live or as garbage.
+    // True when the blob whose shards bear this id has a row, as live or as garbage. The name of
+    // a blob that was re-encoded is no such id any more.
     [[nodiscard]] Result<bool> knows_blob(const base::BlobId& id) const;
 
     [[nodiscard]] Result<std::optional<proto::Credential>> credential(
