@@ -38,7 +38,7 @@ test-tsan: setup ## threaded code under TSan
 	@scripts/test tsan
 
 bench: setup ## measure the promises and write docs/performance.md
-	@$(call BUILD,release) hamster
+	@$(call BUILD,release) hamster hamster-erasure-bench
 	@python3 tests/bench/run.py build/release/hamster
 	@python3 tests/bench/cluster.py build/release/hamster
 

@@ -66,11 +66,17 @@ Answered dispatch(Txn& txn, const Command& command) {
         case Command::kRemoveNode:
             return apply_remove_node(txn, command.remove_node());
         case Command::kSetLayout:
+            return apply_set_layout(txn, command.set_layout());
         case Command::kSettleSlots:
+            return apply_settle_slots(txn, command.settle_slots());
         case Command::kFillSlots:
+            return apply_fill_slots(txn, command.fill_slots());
         case Command::kReplaceBlob:
+            return apply_replace_blob(txn, command.replace_blob());
         case Command::kSetProfile:
+            return apply_set_profile(txn, command.set_profile());
         case Command::kSetReencode:
+            return apply_set_reencode(txn, command.set_reencode());
         case Command::BODY_NOT_SET:
             break;
     }
@@ -173,6 +179,13 @@ Result<void> apply_membership(Staging& staging, const EntryMark& mark, std::stri
     }
     TRY_ASSIGN(auto state, read_applied(staging));
     Txn txn(staging, mark.index, state.stamp_ms());
+    for (const std::string& id : members.lost()) {
+        proto::RemoveNode lost;
+        lost.set_node_id(id);
+        lost.set_lost(true);
+        TRY(apply_remove_node(txn, lost));  // refused: it is no member; nothing to give up
+    }
+    members.clear_lost();
     txn.put(system_row("membership"), members);
     return commit(txn, mark, std::move(state));
 }

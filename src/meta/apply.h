@@ -30,7 +30,8 @@ Result<proto::Answer> apply(Staging& staging, const EntryMark& mark, const proto
 
 // Notes that the entry is in the store and held no command.
 Result<void> apply_nothing(Staging& staging, const EntryMark& mark);
-// Notes who takes part from this entry on: a proto::Membership. kCorrupt when it is none.
+// Notes who takes part from this entry on: a proto::Membership, and removes the members it gives up.
+// kCorrupt when it is none.
 Result<void> apply_membership(Staging& staging, const EntryMark& mark, std::string_view payload);
 
 // The bytes of a log entry's payload. kCorrupt when they are no command at all.

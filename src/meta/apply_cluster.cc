@@ -1,8 +1,8 @@
 #include "crypto/certificate.h"
 #include "meta/apply_parts.h"
+#include "meta/blob_rows.h"
 #include "meta/keyspace.h"
 #include "meta/limits.h"
-#include "meta/references.h"
 
 namespace hamster::meta {
 

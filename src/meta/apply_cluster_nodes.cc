@@ -1,7 +1,11 @@
+#include <algorithm>
+
 #include "meta/apply_cluster_rules.h"
 #include "meta/apply_parts.h"
 #include "meta/keyspace.h"
+#include "meta/layout_rows.h"
 #include "meta/limits.h"
+#include "placement/profile.h"
 
 namespace hamster::meta {
 
@@ -22,6 +26,54 @@ Result<Refusal> judge_name(const Txn& txn, const std::string& name, const std::s
 Result<std::vector<Txn::Row>> members(const Txn& txn, std::size_t limit) {
     const std::string all = table_prefix(Table::kNode);
     return txn.scan(all, after_prefix(all), limit);
+}
+
+// A node may take the place of a member that no other one is to replace.
+Result<Refusal> judge_replaces(const std::vector<Txn::Row>& rows, const proto::Node& node) {
+    if (node.replaces().empty()) return std::nullopt;
+    bool is_member = false;
+    for (const Txn::Row& row : rows) {
+        proto::Node member;
+        if (!member.ParseFromString(row.value)) return Txn::corrupt_row(row.key);
+        if (member.replaces() == node.replaces()) {
+            return refuse(Answer::INVALID_REQUEST, member.name() + " replaces that node already");
+        }
+        is_member = is_member || member.node_id() == node.replaces();
+    }
+    if (is_member) return std::nullopt;
+    return refuse(Answer::INVALID_REQUEST, "the node that is to be replaced is no member");
+}
+
+// The profile that the operator chose needs its nodes, and `member` is about to give its slots
+// away.
+Result<Refusal> judge_pin(const Txn& txn, const proto::Node& member) {
+    TRY_ASSIGN(const auto layout, load_layout(txn));
+    if (layout.pinned().empty() || member.leaving()) return std::nullopt;
+    const auto profile = placement::parse_profile(layout.pinned());
+    if (!profile) return Txn::corrupt_row(system_row("layout"));
+    TRY_ASSIGN(const std::size_t staying, count_staying(txn));
+    if (staying > profile->width()) return std::nullopt;
+    return refuse(Answer::PROFILE_IMPOSSIBLE,
+                  "without " + member.name() + " too few nodes are left for the chosen profile " +
+                      layout.pinned());
+}
+
+// Whether a shard may be on the node according to the layout.
+Result<bool> is_in_layout(const Txn& txn, const NodeId& node) {
+    TRY_ASSIGN(const auto all, load_all_places(txn));
+    return std::ranges::any_of(all, [&node](const PartitionPlaces& places) {
+        const auto is_node = [&node](const NodeId& other) { return other == node; };
+        return std::ranges::any_of(places.nodes, is_node) ||
+               std::ranges::any_of(places.sources, is_node, &PartitionPlaces::Source::node);
+    });
+}
+
+// What keeps a member that is not lost from being removed.
+Result<Refusal> judge_removal(const Txn& txn, const NodeId& id, const proto::Node& member) {
+    TRY_ASSIGN(const bool holds_blobs, txn.exists(blobs_held_row(id)));
+    TRY_ASSIGN(const bool has_slots, is_in_layout(txn, id));
+    if (!holds_blobs && !has_slots) return std::nullopt;
+    return refuse(Answer::NODE_NOT_EMPTY, "node " + member.name() + " still holds objects");
 }
 
 // Why there is no member of this id.
@@ -45,7 +97,7 @@ Result<std::optional<Answer>> judge_newcomer(const Txn& txn, const proto::Node& 
     if (rows.size() == kMaxNodes) {
         return refuse(Answer::INVALID_REQUEST, "the cluster has as many members as it can");
     }
-    return std::nullopt;
+    return judge_replaces(rows, node);
 }
 
 void put_new_node(Txn& txn, proto::Node node) {
@@ -72,6 +124,17 @@ Answered update_member(Txn& txn, proto::Node member, const proto::Node& said) {
     return Answer{};
 }
 
+Result<std::size_t> count_staying(const Txn& txn) {
+    TRY_ASSIGN(const auto rows, members(txn, kMaxNodes));
+    std::size_t staying = 0;
+    for (const Txn::Row& row : rows) {
+        proto::Node member;
+        if (!member.ParseFromString(row.value)) return Txn::corrupt_row(row.key);
+        staying += member.leaving() ? 0 : 1;
+    }
+    return staying;
+}
+
 Answered apply_update_node(Txn& txn, const proto::UpdateNode& command) {
     const auto id = NodeId::from_bytes(command.node().node_id());
     if (!id) return refuse(Answer::INVALID_REQUEST, "malformed node id");
@@ -85,6 +148,10 @@ Answered apply_set_leaving(Txn& txn, const proto::SetLeaving& command) {
     if (!id) return refuse(Answer::INVALID_REQUEST, "malformed node id");
     TRY_ASSIGN(auto member, txn.load<proto::Node>(node_row(*id)));
     if (!member) return refuse_stranger(txn, *id);
+    if (command.leaving()) {
+        TRY_ASSIGN(const auto refusal, judge_pin(txn, *member));
+        if (refusal) return *refusal;
+    }
     member->set_leaving(command.leaving());
     txn.put(node_row(*id), *member);
     return Answer{};
@@ -101,10 +168,12 @@ Answered apply_remove_node(Txn& txn, const proto::RemoveNode& command) {
     if (rows.size() < 2) {
         return refuse(Answer::INVALID_REQUEST, "the last member cannot be removed");
     }
-    TRY_ASSIGN(const bool holds_blobs, txn.exists(blobs_held_row(*id)));
-    if (holds_blobs && !command.lost()) {
-        return refuse(Answer::NODE_NOT_EMPTY, "node " + member->name() + " still holds objects");
+    if (!command.lost()) {
+        TRY_ASSIGN(const auto refusal, judge_removal(txn, *id, *member));
+        if (refusal) return *refusal;
     }
+    TRY_ASSIGN(const auto refusal, judge_pin(txn, *member));
+    if (refusal) return *refusal;
     proto::RemovedNode row;
     row.set_name(member->name());
     row.set_removed_ms(txn.stamp_ms());

@@ -316,6 +316,11 @@ TEST_F(ClusterTest, TheFounderCanGoWhenItIsEmpty) {
     EXPECT_EQ(replica_.status(remove_node(1)), Answer::NODE_NOT_EMPTY);
     replica_.apply(delete_object(kBucket, "k"));
     drop(kBlob1);
+    EXPECT_EQ(held(1), 0U);
+    EXPECT_EQ(replica_.status(remove_node(1)), Answer::NODE_NOT_EMPTY);  // has every slot
+    EXPECT_EQ(replica_.status(set_layout(0, 1, 0, table_of({2}))), Answer::OK);
+    EXPECT_EQ(replica_.status(remove_node(1)), Answer::NODE_NOT_EMPTY);  // as a source
+    EXPECT_EQ(replica_.status(settle_all(0, 2, 1)), Answer::OK);
     EXPECT_EQ(replica_.status(remove_node(1)), Answer::OK);
     EXPECT_EQ(replica_.status(put_object(kBucket, "k", kBlob2, 3)), Answer::NODE_LEAVING);
     EXPECT_EQ(replica_.status(on_node(put_object(kBucket, "k", kBlob2, 3), 1)),
@@ -324,7 +329,7 @@ TEST_F(ClusterTest, TheFounderCanGoWhenItIsEmpty) {
 }
 
 TEST_F(ClusterTest, AnOlderStoreIsCountedWhenTheTrustIsFounded) {
-    const std::uint64_t count = kHeldScanRows + 5;
+    const std::uint64_t count = kBlobScanRows + 5;
     for (std::uint64_t i = 0; i < count; ++i) {
         replica_.apply(put_object(kBucket, "k" + std::to_string(i), id16('x', i), 3));
     }

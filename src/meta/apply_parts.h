@@ -72,6 +72,16 @@ Answered apply_found_trust(Txn& txn, const proto::FoundTrust& command);
 Answered apply_put_token(Txn& txn, const proto::PutToken& command);
 Answered apply_admit_node(Txn& txn, const proto::AdmitNode& command);
 
+// apply_layout.cc
+Answered apply_set_layout(Txn& txn, const proto::SetLayout& command);
+Answered apply_settle_slots(Txn& txn, const proto::SettleSlots& command);
+Answered apply_set_profile(Txn& txn, const proto::SetProfile& command);
+Answered apply_set_reencode(Txn& txn, const proto::SetReencode& command);
+
+// apply_reencode.cc
+Answered apply_fill_slots(Txn& txn, const proto::FillSlots& command);
+Answered apply_replace_blob(Txn& txn, const proto::ReplaceBlob& command);
+
 // apply_cluster_nodes.cc
 Answered apply_update_node(Txn& txn, const proto::UpdateNode& command);
 Answered apply_set_leaving(Txn& txn, const proto::SetLeaving& command);
@@ -82,5 +92,7 @@ void put_new_node(Txn& txn, proto::Node node);
 Result<std::optional<proto::Answer>> judge_newcomer(const Txn& txn, const proto::Node& node);
 // Takes over what a member says about itself: name, host, zone, capacity, addresses, version.
 Answered update_member(Txn& txn, proto::Node member, const proto::Node& said);
+// Members that are not leaving.
+Result<std::size_t> count_staying(const Txn& txn);
 
 }  // namespace hamster::meta

@@ -2,6 +2,7 @@
 // several Raft groups later. Pure. Format: docs/formats/keyspace.md.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -99,6 +100,7 @@ std::string layout_row(std::uint16_t partition);
 struct Geometry {
     std::uint16_t k = 0;
     std::uint16_t m = 0;
+    auto operator<=>(const Geometry&) const = default;
 };
 std::string geometry_row(Geometry geometry);
 // nullopt: not such a row.

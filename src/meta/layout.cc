@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "erasure/kernel.h"
 #include "meta/limits.h"
+#include "placement/table.h"
 
 namespace hamster::meta {
 
@@ -13,6 +15,7 @@ using base::NodeId;
 using base::Slot;
 using Source = PartitionPlaces::Source;
 
+static_assert(kMaxSlots == erasure::kMaxSlots && placement::kMaxWidth <= kMaxSlots);
 static_assert(kMaxSlots <= 64, "Blob.missing has a bit for each slot");
 
 bool has_twice(std::vector<NodeId> nodes) {

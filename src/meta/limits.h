@@ -45,7 +45,7 @@ inline constexpr std::size_t kMaxSealedKeyBytes = 256;  // the CA's key, 32 byte
 inline constexpr std::size_t kMaxSlots = 32;
 // Sources of a partition: moves that may follow each other before the first has settled.
 inline constexpr std::size_t kMaxSources = 8;
-// Blob rows read at a time when FoundTrust counts those of a store that is older than the count.
-inline constexpr std::size_t kHeldScanRows = 1000;
+// Blob rows read at a time when those of a store that is older than their counts are counted.
+inline constexpr std::size_t kBlobScanRows = 1000;
 
 }  // namespace hamster::meta

@@ -1,12 +1,9 @@
 #include "meta/recover.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "base/log.h"
 #include "meta/apply.h"
 #include "meta/group_files.h"
-#include "meta/keyspace.h"
 #include "meta/view.h"
 
 namespace hamster::meta {
@@ -24,6 +21,9 @@ Result<void> note(Standing& standing, const Entry& entry) {
             return fail(Code::kCorrupt, "a membership entry cannot be read");
         }
         TRY_ASSIGN(standing.members, raft::members_from(stored));
+        for (const std::string& lost : stored.lost()) {
+            if (const auto id = base::NodeId::from_bytes(lost)) standing.nodes.erase(*id);
+        }
         return {};
     }
     if (entry.kind() != Entry::COMMAND) return {};
@@ -57,26 +57,16 @@ Task<Result<Standing>> read_standing(GroupFiles* files, GroupOptions options) {
     co_return standing;
 }
 
-// The membership first: what follows is committed by this node alone.
-Task<Result<void>> append_verdict(runtime::World* control, raft::Log* log, base::NodeId self,
-                                  std::set<base::NodeId> lost, std::uint64_t stamp_ms) {
+// One entry, so that a crash leaves all of it or nothing. It is committed by this node alone.
+Task<Result<void>> append_verdict(raft::Log* log, base::NodeId self, std::set<base::NodeId> lost) {
     auto term = co_await log->begin_term(self);
     CO_TRY(term);
     raft::Members alone;
     alone.voters.insert(self);
-    auto members =
-        co_await log->append(Entry::CONFIGURATION, raft::to_proto(alone).SerializeAsString());
-    CO_TRY(members);
-    for (const base::NodeId& id : lost) {
-        proto::Command command;
-        const auto request = mint_request_id(stamp_ms, control->random.id<base::RequestId>());
-        command.set_request_id(std::string(request.view()));
-        command.set_stamp_ms(stamp_ms);
-        command.mutable_remove_node()->set_node_id(std::string(id.view()));
-        command.mutable_remove_node()->set_lost(true);
-        auto appended = co_await log->append(Entry::COMMAND, command.SerializeAsString());
-        CO_TRY(appended);
-    }
+    proto::Membership verdict = raft::to_proto(alone);
+    for (const base::NodeId& id : lost) verdict.add_lost(std::string(id.view()));
+    auto appended = co_await log->append(Entry::CONFIGURATION, verdict.SerializeAsString());
+    CO_TRY(appended);
     co_return Result<void>{};
 }
 
@@ -103,10 +93,7 @@ Task<Result<void>> become_lone_voter(runtime::World* control, std::string dir, G
                     "stopped last");
     }
     if (done) {
-        // Stamps are made monotonic by apply; the latest one keeps request ids acceptable.
-        const std::uint64_t stamp_ms = std::max(files.state.stamp_ms(), control->clock.unix_ms());
-        done = co_await append_verdict(control, files.log.get(), options.self, std::move(lost),
-                                       stamp_ms);
+        done = co_await append_verdict(files.log.get(), options.self, std::move(lost));
     }
     co_await files.log->stop();
     co_return done;

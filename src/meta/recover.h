@@ -17,12 +17,13 @@ struct Standing {
     base::LogIndex last;
 };
 
-// Changes nothing. Errors as open_group()'s.
+// Changes nothing that opening the group would not. Errors as open_group()'s.
 runtime::Task<Result<Standing>> inspect_group(runtime::World* control, std::string dir,
                                               GroupOptions options, base::Metrics* metrics);
 
 // From its next start on, options.self votes alone, and the nodes in `lost` are removed, whatever
-// lies on them. Durable when it returns. kInvalid when options.self does not vote today.
+// lies on them. Durable when it returns; a crash before leaves all of it or nothing. kInvalid when
+// options.self does not vote today.
 runtime::Task<Result<void>> become_lone_voter(runtime::World* control, std::string dir,
                                               GroupOptions options, std::set<base::NodeId> lost,
                                               base::Metrics* metrics);

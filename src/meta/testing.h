@@ -16,6 +16,7 @@
 #include "meta/keyspace.h"
 #include "meta/limits.h"
 #include "meta/view.h"
+#include "placement/encoding.h"
 #include "runtime/sim/simulator.h"
 
 namespace hamster::meta::testing {
@@ -25,6 +26,22 @@ using Command = proto::Command;
 
 inline constexpr std::uint64_t kStart = 1'700'000'000'000;  // ms since 1970
 inline constexpr std::uint64_t kMiB = 1ULL << 20;
+
+// The test's own generator (SplitMix64), so that a seed means the same everywhere.
+class Dice {
+  public:
+    explicit Dice(std::uint64_t seed) : state_(seed) {}
+    std::uint64_t below(std::uint64_t bound) {
+        std::uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+        return (z ^ (z >> 31)) % bound;
+    }
+    bool one_in(std::uint64_t n) { return below(n) == 0; }
+
+  private:
+    std::uint64_t state_;
+};
 
 // An id whose bytes all differ from those of another (kind, number).
 inline std::string id16(char kind, std::uint64_t number) {
@@ -206,9 +223,10 @@ inline Command set_leaving(std::uint64_t number, bool leaving = true) {
     command.mutable_set_leaving()->set_leaving(leaving);
     return command;
 }
-inline Command remove_node(std::uint64_t number) {
+inline Command remove_node(std::uint64_t number, bool lost = false) {
     Command command;
     command.mutable_remove_node()->set_node_id(node_id(number));
+    command.mutable_remove_node()->set_lost(lost);
     return command;
 }
 // The same body on the node `number`.
@@ -216,6 +234,90 @@ inline Command on_node(Command command, std::uint64_t number) {
     auto& blobs = command.has_put_part() ? *command.mutable_put_part()->mutable_new_blobs()
                                          : *command.mutable_put_object()->mutable_new_blobs();
     for (auto& blob : blobs) blob.mutable_geometry()->set_holder(node_id(number));
+    return command;
+}
+
+// The nodes of slot 0, 1, ... by number.
+using Numbers = std::vector<std::uint64_t>;
+inline void lay(placement::Table& table, std::uint16_t partition, const Numbers& numbers) {
+    for (std::uint8_t slot = 0; slot < table.width; ++slot) {
+        table.set({partition, slot}, as_id<NodeId>(node_id(numbers[slot])));
+    }
+}
+// The same in every partition.
+inline placement::Table table_of(const Numbers& numbers) {
+    auto table = placement::Table::of_width(static_cast<std::uint32_t>(numbers.size()));
+    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+        lay(table, partition, numbers);
+    }
+    return table;
+}
+inline Command set_layout(std::uint64_t expected, std::uint32_t k, std::uint32_t m,
+                          const placement::Table& table) {
+    Command command;
+    auto& body = *command.mutable_set_layout();
+    body.set_expected_version(expected);
+    body.set_k(k);
+    body.set_m(m);
+    body.set_table(placement::encode(table));
+    return command;
+}
+inline void place(proto::NewBlob& blob, std::uint32_t k, std::uint32_t m, std::uint64_t version,
+                  std::uint64_t missing = 0) {
+    blob.set_layout_version(version);
+    blob.mutable_geometry()->set_k(k);
+    blob.mutable_geometry()->set_m(m);
+    blob.mutable_geometry()->set_missing(missing);
+    blob.mutable_geometry()->set_placed(true);
+}
+// The same body where the layout of that version says.
+inline Command placed(Command command, std::uint32_t k, std::uint32_t m, std::uint64_t version,
+                      std::uint64_t missing = 0) {
+    auto& blobs = command.has_put_part() ? *command.mutable_put_part()->mutable_new_blobs()
+                                         : *command.mutable_put_object()->mutable_new_blobs();
+    for (auto& blob : blobs) place(blob, k, m, version, missing);
+    return command;
+}
+inline Command settle_slot(std::uint32_t partition, std::uint32_t slot, std::uint64_t number,
+                           std::uint64_t version) {
+    Command command;
+    auto& settled = *command.mutable_settle_slots()->add_settled();
+    settled.set_partition(partition);
+    settled.set_slot(slot);
+    settled.set_node(node_id(number));
+    settled.set_version(version);
+    return command;
+}
+// The slot of every partition.
+inline Command settle_all(std::uint32_t slot, std::uint64_t number, std::uint64_t version) {
+    Command command;
+    for (std::uint32_t i = 0; i < base::kPartitions; ++i) {
+        *command.mutable_settle_slots()->add_settled() =
+            settle_slot(i, slot, number, version).settle_slots().settled(0);
+    }
+    return command;
+}
+inline Command fill_slot_of(const std::string& blob, std::uint32_t slot, std::uint64_t number,
+                            std::uint64_t version) {
+    Command command;
+    auto& filled = *command.mutable_fill_slots()->add_filled();
+    filled.set_blob_id(blob);
+    filled.set_slot(slot);
+    filled.set_node(node_id(number));
+    filled.set_version(version);
+    return command;
+}
+// `by` takes the place of `blob`; not placed.
+inline Command replace_blob(const std::string& blob, const std::string& by, std::uint64_t size,
+                            std::uint64_t sealed_ms = kStart) {
+    Command command;
+    command.mutable_replace_blob()->set_blob_id(blob);
+    add_new_blob(*command.mutable_replace_blob()->mutable_by(), by, size, sealed_ms);
+    return command;
+}
+inline Command set_profile(const std::string& pinned) {
+    Command command;
+    command.mutable_set_profile()->set_pinned(pinned);
     return command;
 }
 

@@ -173,7 +173,23 @@ void Core::set_vote(Term term, const NodeId& voted_for) {
         round_seen_ = 0;
         owes_reply_ = false;
     }
-    vote_ = {term, voted_for, vote_.rejoin};
+    vote_ = {term, voted_for, vote_.rejoin, vote_.only_peer};
+    vote_is_given_ = false;
+}
+
+// Set when the entry that left two voters is committed, and so is in both logs. Ended by the next
+// one that changes the voters: the disk has forgotten it before that entry is acknowledged. While
+// this node has not caught up it stands, for it is about the log that was lost.
+void Core::review_only_peer() {
+    if (!has_caught_up()) return;
+    const auto& voters = members().voters;
+    NodeId peer;
+    if (voters.size() == 2 && voters.contains(options_.self)) {
+        peer = *voters.begin() == options_.self ? *voters.rbegin() : *voters.begin();
+    }
+    if (peer != vote_.only_peer && has_pending_membership()) peer = NodeId{};
+    if (peer == vote_.only_peer) return;
+    vote_.only_peer = peer;
     vote_is_given_ = false;
 }
 
@@ -184,6 +200,8 @@ void Core::vote_persisted(const Vote& vote) {
     if (durable_vote_ == vote_ && role_ == Role::kCandidate) {
         granted_.insert(options_.self);
         win_if_elected();
+    } else if (role_ == Role::kLeader) {
+        advance_commit();
     }
 }
 
@@ -241,6 +259,7 @@ Result<Position> Core::propose_membership(const Members& next) {
     if (differ.size() > 1) return fail(Code::kInvalid, "one voter changes at a time");
     append_own(proto::Entry::CONFIGURATION, to_proto(next).SerializeAsString());
     memberships_.emplace_back(log_.last().index, next);
+    review_only_peer();
     follow_members();
     send_to_all();
     return log_.last();
@@ -291,6 +310,7 @@ bool Core::install(Position at, const Members& members) {
 
 Output Core::take() {
     start_read_round();
+    review_only_peer();
     Output out;
     if (!vote_is_given_) {
         out.vote = vote_;

@@ -180,6 +180,7 @@ class Core {
     void on_request_vote(const NodeId& from, const proto::RaftMessage& message);
     void on_vote_reply(const NodeId& from, const proto::RaftMessage& message);
     void set_vote(Term term, const NodeId& voted_for);
+    void review_only_peer();
     void reset_election_timer();
     [[nodiscard]] bool may_campaign() const;
     [[nodiscard]] bool is_majority(const std::set<NodeId>& ids) const;

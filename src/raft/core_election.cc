@@ -121,7 +121,7 @@ void Core::on_request_vote(const NodeId& from, const RaftMessage& message) {
     const bool is_current = base::planted(base::Bug::kRaftVoteForShorter) ||
                             theirs.term > ours.term ||
                             (theirs.term == ours.term && theirs.index >= ours.index);
-    const bool may_grant = is_current && has_caught_up();
+    const bool may_grant = is_current && (has_caught_up() || from == vote_.only_peer);
     RaftMessage reply = message_to(from);
     auto& body = *reply.mutable_vote_reply();
     body.set_pre(request.pre());

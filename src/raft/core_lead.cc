@@ -173,6 +173,8 @@ void Core::on_refused(Progress& peer, const RaftMessage::AppendReply& reply) {
 
 void Core::advance_commit() {
     HAMSTER_ASSERT(role_ == Role::kLeader);
+    // Nor does anything count on the strength of voters whose time the disk does not know of.
+    if (vote_ != durable_vote_) return;
     std::vector<LogIndex> matches;
     for (const NodeId& id : members().voters) {
         const auto peer = progress_.find(id);

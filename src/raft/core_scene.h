@@ -145,6 +145,7 @@ class Scene {
     std::size_t transfers = 0;           // begun
     std::size_t taken_back = 0;          // proposals, for want of space
     std::size_t damages = 0;
+    std::size_t damages_of_two = 0;  // of them, to one of two voters
 
     void start(std::uint8_t n) {
         node(n).start(node_id(n), seed_ * 1000 + n + 100 * ++starts_);
@@ -158,13 +159,16 @@ class Scene {
 
     // Its log does not verify any more: what is not in the state is gone (Vote::rejoin).
     void damage(std::uint8_t n) {
-        crash(n);
         Node& it = node(n);
+        const NodeId peer = it.vote.only_peer;
+        crash(n);
+        if (it.vote.only_peer != peer) return;  // other nodes are to have it all now
         it.log.clear();
         const Term next{it.vote.term.value + 1};
-        it.vote = {next, NodeId{}, next};
+        it.vote = {next, NodeId{}, next, it.vote.only_peer};
         damaged_.insert(n);
         ++damages;
+        if (!peer.is_zero()) ++damages_of_two;
     }
     // How many of those damaged do not help the others yet.
     std::size_t damaged() {

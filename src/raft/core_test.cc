@@ -68,9 +68,17 @@ Weights draw_weights(Scene& scene) {
     out.cut = scene.below(10);
     out.mend = 1 + scene.below(5);
     out.full = scene.chance(50) ? 0 : scene.below(15);
-    // Whoever is left must be able to go on, and that can be said for a fixed membership only.
-    out.damage = out.members != 0 ? 0 : scene.below(4);
+    out.damage = scene.below(4);
     return out;
+}
+
+// Whoever is left must be able to go on. That can be said for a fixed membership, or when the other
+// one of two voters has it all.
+bool may_damage(Scene& scene, const Node& node, std::uint8_t n, const Weights& weights) {
+    if (!node.vote.only_peer.is_zero()) return scene.damaged() == 0;
+    const std::size_t voters = node.base_members.voters.size();
+    return weights.members == 0 && node.base_members.is_voter(node_id(n)) &&
+           scene.damaged() < (voters - 1) / 2;
 }
 
 // One thing happens to one node, or a message arrives.
@@ -113,10 +121,7 @@ void step(Scene& scene, const Weights& weights) {
     } else if (is(weights.full)) {
         scene.run_out_of_space(n);
     } else if (is(weights.damage)) {
-        const std::size_t voters = node.base_members.voters.size();
-        if (node.base_members.is_voter(node_id(n)) && scene.damaged() < (voters - 1) / 2) {
-            scene.damage(n);
-        }
+        if (may_damage(scene, node, n, weights)) scene.damage(n);
     } else if (!scene.network().empty()) {
         scene.deliver(scene.below(scene.network().size()));
     }
@@ -155,6 +160,7 @@ struct Reached {
     std::size_t transfers = 0;
     std::size_t taken_back = 0;
     std::size_t damages = 0;
+    std::size_t damages_of_two = 0;
 };
 
 void note(Scene& scene, std::uint8_t leader, Reached& reached) {
@@ -166,6 +172,7 @@ void note(Scene& scene, std::uint8_t leader, Reached& reached) {
     reached.transfers += scene.transfers;
     reached.taken_back += scene.taken_back;
     reached.damages += scene.damages;
+    reached.damages_of_two += scene.damages_of_two;
 }
 
 // Faults, then none; empty when every promise was kept.
@@ -214,6 +221,7 @@ TEST_P(CoreTest, KeepsItsPromisesUnderFaults) {
     EXPECT_GT(reached.transfers, 20U);
     EXPECT_GT(reached.taken_back, 0U);
     EXPECT_GT(reached.damages, 10U);
+    EXPECT_GT(reached.damages_of_two, 10U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, CoreTest, ::testing::Range<std::uint64_t>(0, campaign_hundreds()));

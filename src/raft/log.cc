@@ -145,7 +145,7 @@ runtime::Task<Result<std::unique_ptr<Log>>> Log::open_or_rejoin(runtime::World* 
                   "before that is done",
                   opened.error().context);
         const Term next{vote->term.value + 1};
-        const Vote rejoining{next, base::NodeId{}, next};
+        const Vote rejoining{next, base::NodeId{}, next, vote->only_peer};
         auto stored = co_await store_vote(&world->disk, vote_path, rejoining);
         CO_TRY(stored);
         auto removed = co_await remove_files(&world->disk, dir + "/log");
@@ -203,7 +203,7 @@ runtime::Task<Result<void>> Log::recover(std::optional<Tail> base) {
 runtime::Task<Result<Term>> Log::begin_term(base::NodeId self) {
     HAMSTER_ASSERT(in_flight_ == 0, in_flight_);
     HAMSTER_ASSERT(!self.is_zero());
-    const Vote next{{vote_.term.value + 1}, self, vote_.rejoin};
+    const Vote next{{vote_.term.value + 1}, self, vote_.rejoin, {}};
     auto stored = co_await store_vote(&world_->disk, vote_path_, next);
     CO_TRY(stored);
     vote_ = next;

@@ -49,8 +49,17 @@ TEST(RaftFormat, GoldenEntryAndVote) {
               "48414d564f54450a000000020000000000000005"
               "abababababababababababababababab0000000000000004b712f23204368130");
     EXPECT_EQ(*decode_vote(with_rejoin), (Vote{{5}, node(), {4}}));
-    for (std::size_t i = 0; i < with_rejoin.size(); ++i) {
-        EXPECT_EQ(decode_vote(with_rejoin.substr(0, i)).error().code, Code::kCorrupt);
+    const std::string with_peer = encode_vote({{5}, node(), {}, node()});
+    EXPECT_EQ(base::hex_encode(base::as_bytes(with_peer)),
+              "48414d564f54450a000000030000000000000005"
+              "abababababababababababababababab0000000000000000"
+              "abababababababababababababababab"
+              "e28f44cc7a3ec4de");
+    EXPECT_EQ(*decode_vote(with_peer), (Vote{{5}, node(), {}, node()}));
+    for (const std::string& whole : {with_rejoin, with_peer}) {
+        for (std::size_t i = 0; i < whole.size(); ++i) {
+            EXPECT_EQ(decode_vote(whole.substr(0, i)).error().code, Code::kCorrupt);
+        }
     }
 }
 
@@ -94,7 +103,7 @@ TEST(RaftFormat, DamagedVote) {
         bytes[i] = static_cast<char>(bytes[i] ^ 1);
         EXPECT_EQ(decode_vote(bytes.substr(0, i)).error().code, Code::kCorrupt);
     }
-    bytes[11] = 3;  // a later version
+    bytes[11] = 4;  // a later version
     bytes.resize(bytes.size() - 8);
     base::put_be64(bytes, base::xxh3_64(base::as_bytes(bytes)));
     EXPECT_EQ(decode_vote(bytes).error().code, Code::kUnsupported);

@@ -9,26 +9,38 @@
 namespace hamster::raft {
 namespace {
 
-// magic | version | term | voted_for | [version 2: rejoin] | XXH3-64 of all before it; integers big
-// endian
+// magic | version | term | voted_for | [from version 2: rejoin] | [version 3: only_peer] | XXH3-64
+// of all before it; integers big endian
 constexpr std::string_view kMagic = "HAMVOTE\n";
-constexpr std::uint32_t kVersion = 1;
-constexpr std::uint32_t kVersionWithRejoin = 2;
 constexpr std::size_t kVoteBytes = 8 + 4 + 8 + 16 + 8;
 constexpr std::size_t kRejoinBytes = 8;
+constexpr std::size_t kPeerBytes = 16;
+constexpr std::size_t kRejoinAt = 8 + 4 + 8 + 16;
+constexpr std::size_t kPeerAt = kRejoinAt + kRejoinBytes;
 constexpr std::size_t kMaxFileBytes = 4096;
+
+// The oldest one that can say it; 1 to 3.
+std::uint32_t version_of(const Vote& vote) {
+    if (!vote.only_peer.is_zero()) return 3;
+    return vote.rejoin.value != 0 ? 2 : 1;
+}
+
+std::size_t bytes_of(std::uint32_t version) {
+    return kVoteBytes + (version >= 2 ? kRejoinBytes : 0) + (version >= 3 ? kPeerBytes : 0);
+}
 
 }  // namespace
 
 std::string encode_vote(const Vote& vote) {
     std::string out(kMagic);
-    const bool has_rejoin = vote.rejoin.value != 0;
-    base::put_be32(out, has_rejoin ? kVersionWithRejoin : kVersion);
+    const std::uint32_t version = version_of(vote);
+    base::put_be32(out, version);
     base::put_be64(out, vote.term.value);
     out += vote.voted_for.view();
-    if (has_rejoin) base::put_be64(out, vote.rejoin.value);
+    if (version >= 2) base::put_be64(out, vote.rejoin.value);
+    if (version >= 3) out += vote.only_peer.view();
     base::put_be64(out, base::xxh3_64(base::as_bytes(out)));
-    HAMSTER_ASSERT(out.size() == kVoteBytes + (has_rejoin ? kRejoinBytes : 0), out.size());
+    HAMSTER_ASSERT(out.size() == bytes_of(version), out.size());
     return out;
 }
 
@@ -39,17 +51,21 @@ Result<Vote> decode_vote(std::string_view content) {
         return fail(Code::kCorrupt, "the vote file does not verify");
     }
     const std::uint32_t version = base::get_be32(content.data() + 8);
-    const bool has_rejoin = version == kVersionWithRejoin;
-    if (version != kVersion && !has_rejoin) {
+    if (version < 1 || version > 3) {
         return fail(Code::kUnsupported, fmt::format("vote format {} is not known here", version));
     }
-    if (content.size() != kVoteBytes + (has_rejoin ? kRejoinBytes : 0)) {
+    if (content.size() != bytes_of(version)) {
         return fail(Code::kCorrupt, "the vote file has the wrong length");
     }
     const auto voted_for = base::NodeId::from_bytes(content.substr(20, 16));
     HAMSTER_ASSERT(voted_for.has_value());
     Vote out{base::Term{base::get_be64(content.data() + 12)}, *voted_for, {}};
-    if (has_rejoin) out.rejoin = base::Term{base::get_be64(content.data() + 36)};
+    if (version >= 2) out.rejoin = base::Term{base::get_be64(content.data() + kRejoinAt)};
+    if (version >= 3) {
+        const auto peer = base::NodeId::from_bytes(content.substr(kPeerAt, kPeerBytes));
+        HAMSTER_ASSERT(peer.has_value());
+        out.only_peer = *peer;
+    }
     return out;
 }
 

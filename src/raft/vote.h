@@ -18,6 +18,10 @@ struct Vote {
     // Not zero: the log was lost once. Until it ends with an entry of at least this term, entries
     // may be missing that this node acknowledged: it neither votes nor campaigns.
     base::Term rejoin{};
+    // Not zero: this node and that one are the only voters, and have been since an entry that both
+    // have. Whatever this node acknowledged and is committed, that one has too, since neither
+    // commits without the other. So this node may vote for it even before it has caught up.
+    base::NodeId only_peer{};
     bool operator==(const Vote&) const = default;
 };
 

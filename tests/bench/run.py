@@ -42,6 +42,7 @@ CLIENTS = (1, 20, 32, 64, 128)
 SIZES = ("4KiB", "64KiB", "1MiB")
 OUT = os.path.join(ROOT, "build", "bench")
 MIB = 1 << 20
+GIB = 1 << 30
 SPARE_DISK = 8 << 30                  # bytes that the memory row leaves free
 
 
@@ -330,6 +331,32 @@ def memory_under_puts():
                {"peak": peak, "bytes": moved})
 
 
+def erasure():
+    """The erasure code of 4+2, beside ISA-L in one process, in turns; bytes of the body count."""
+    program = os.path.join(os.path.dirname(BINARY), "hamster-erasure-bench")
+    run = subprocess.run([program, "--benchmark_format=json", f"--benchmark_repetitions={3 * ROUNDS}",
+                          f"--benchmark_min_time={SECONDS / 30}",
+                          "--benchmark_enable_random_interleaving=true"],
+                         capture_output=True, text=True, check=True)
+    result = json.loads(run.stdout)
+    best = result["context"]["kernel"]
+    rows = []
+    for work in ("encode", "reconstruct"):
+        rates = {entry["run_name"].split("/")[2]: entry["bytes_per_second"]
+                 for entry in result["benchmarks"]
+                 if entry.get("aggregate_name") == "median" and f"/{work}/" in entry["run_name"]}
+        theirs = rates.pop("isa-l")
+        ours = rates.pop(best)
+        slower = sorted(rates.items(), key=lambda entry: -entry[1])
+        others = ", ".join(f"{name} {rate / GIB:.1f}" for name, rate in slower)
+        ratios = ", ".join(f"{name} {rate / theirs:.2f}x" for name, rate in slower)
+        rows.append(Row(f"EC 4+2 {work}, slices of 256 KiB, one core", ">= ISA-L 2.30",
+                        f"{best} {ours / GIB:.1f} GiB/s ({others})", f"{theirs / GIB:.1f} GiB/s",
+                        f"{ours / theirs:.2f}x ({ratios})", at_least(ours / theirs, 1),
+                        result["benchmarks"]))
+    return rows
+
+
 def matrix():
     """PUT and GET by size and number of clients."""
     cells = []
@@ -348,7 +375,8 @@ def matrix():
 
 
 ROWS = {"put_small": put_small, "get_small": get_small, "get_large": get_large,
-        "put_large": put_large, "many_keys": many_keys, "memory": memory_under_puts}
+        "put_large": put_large, "many_keys": many_keys, "memory": memory_under_puts,
+        "erasure": erasure}
 
 
 # ---- the report ----------------------------------------------------------------------------------

@@ -276,13 +276,14 @@ inline Task<void> flush(Member* member) {
 
 // A bit flips in the oldest file of a log, in its header or its first group. Once the log has
 // another file, that is never its end, where a group that does not verify counts as a write that
-// was cut short. Only as long as a majority is left.
+// was cut short. Only as long as a majority is left, or the other one of two voters.
 inline void damage(Cluster& cluster, Member& member) {
     std::erase_if(cluster.damaged, [&cluster](std::size_t number) {
         const Member& once = cluster.members[number];
         return once.is_up() && once.driver->core().has_caught_up();
     });
-    if (cluster.damaged.size() >= (cluster.first.voters.size() - 1) / 2) return;
+    const std::size_t voters = cluster.first.voters.size();
+    if (cluster.damaged.size() >= (voters == 2 ? 1 : (voters - 1) / 2)) return;
     const auto file_of = [](std::uint64_t epoch) {
         return fmt::format("raft/log/{:016x}.wal", epoch);
     };

@@ -304,6 +304,32 @@ TEST(Driver, ADamagedLogIsFetchedAgainAndDoesNotVoteBefore) {
     EXPECT_EQ(cluster.broken, "");
 }
 
+// Neither of two voters commits without the other: who kept its log has everything.
+TEST(Driver, OfTwoVotersEachGetsADamagedLogBackFromTheOther) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+        Cluster cluster(seed, 2);
+        for (const std::size_t number : {seed % 2, 1 - seed % 2}) {
+            const std::size_t before = cluster.acknowledged.size();
+            ASSERT_TRUE(work_until(cluster, [&] {
+                return cluster.acknowledged.size() > before + 60;
+            })) << describe(cluster);
+            Member& member = cluster.members[number];
+            cluster.crash(member);
+            const std::size_t damages = cluster.damages;
+            damage(cluster, member);
+            ASSERT_EQ(cluster.damages, damages + 1);
+            cluster.sim.run_for(Micros(5'000'000));
+            cluster.boot(member);
+            EXPECT_FALSE(member.driver->core().has_caught_up());
+            cluster.sim.run_for(Micros(10'000'000));
+            ASSERT_TRUE(is_settled(cluster)) << describe(cluster);
+            EXPECT_TRUE(member.driver->core().has_caught_up());
+        }
+        check_end(cluster);
+        EXPECT_EQ(cluster.broken, "") << "seed " << seed;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, DriverTest, ::testing::Range<std::uint64_t>(0, campaign_tens()));
 
 }  // namespace

@@ -1,0 +1,204 @@
+"""`hamster recover`: most voters are lost for good, and one of the rest goes on alone."""
+import os
+import random
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+from cluster import Cluster, hamster, wait_for
+from hamster_process import BINARY, environment
+
+
+@pytest.fixture
+def three(tmp_path):
+    with Cluster(tmp_path) as cluster:
+        status, _, body = cluster.any().client().request("PUT", "/bucket")
+        assert status == 200, body
+        yield cluster
+
+
+def put_many(node, prefix, count):
+    """{path: body} of what was acknowledged; it lies on the node."""
+    client = node.client(30)
+    stored = {}
+    for n in range(count):
+        path = f"/bucket/{prefix}-{n}"
+        body = random.Random(path).randbytes(n * 500 + 1)
+        status, _, text = client.request("PUT", path, body=body)
+        assert status == 200, (path, text)
+        stored[path] = body
+    return stored
+
+
+def all_there(node, stored):
+    client = node.client(30)
+    for path, body in stored.items():
+        status, _, got = client.request("GET", path)
+        assert (status, got) == (200, body), (node.name, path, status, got[:200])
+
+
+def recover(node, *extra, answer=""):
+    return subprocess.run([BINARY, "recover", "-data-dir", node.data_dir, *extra],
+                          env=environment(), input=answer, capture_output=True, text=True,
+                          timeout=60)
+
+
+def given_up(run):
+    """The names and addresses in what it says before it asks."""
+    return dict(re.findall(r"^  (\S+) +(\S+:\d+) +on \S+$", run.stderr, re.M))
+
+
+def serves_alone(node, stored, lost):
+    node.start()
+    members = node.members()
+    assert {n: m["role"] for n, m in members.items()} == {node.name: "leader"}, members
+    all_there(node, stored)
+    client = node.client(30)
+    listed = client.request("GET", "/bucket", {"list-type": "2"})[2].decode()
+    for path in [*stored, *lost]:
+        assert f"<Key>{path.removeprefix('/bucket/')}</Key>" in listed, path
+    for path in lost:  # an error, never other bytes
+        assert client.request("GET", path)[0] >= 500, path
+        assert client.request("HEAD", path)[0] in (200, 500, 503), path
+    path = f"/bucket/later-{time.monotonic_ns()}"
+    assert client.request("PUT", path, body=b"later")[0] == 200
+    assert client.request("GET", path)[2] == b"later"
+
+
+def test_it_refuses_while_another_voter_answers(three):
+    last, up, dead = three.nodes
+    stored = put_many(last, "own", 20)
+    dead.kill()
+    running = recover(last, "-force")
+    assert running.returncode == 1, running  # the node itself runs
+    last.kill()
+    for extra in ((), ("-force",)):
+        run = recover(last, *extra, answer="yes\n")
+        assert run.returncode == 1 and run.stdout == "", run
+        assert f"{up.name} answers at {up.listen}" in run.stderr, run.stderr
+        assert "given up for good" not in run.stderr, run.stderr
+    # It has changed nothing: with the other one it is a cluster.
+    last.start()
+    three.wait_voters(2)
+    dead.start()
+    three.wait_voters(3)
+    for node in three.nodes:
+        all_there(node, stored)
+
+
+def test_it_refuses_where_there_is_nothing_to_recover(tmp_path):
+    with Cluster(tmp_path, size=1) as cluster:
+        alone = cluster.nodes[0]
+        alone.stop()
+        run = recover(alone, "-force")
+        assert run.returncode == 1 and "votes alone already" in run.stderr, run
+        empty = hamster("recover", "-data-dir", str(tmp_path / "nothing"), "-force")
+        assert empty.returncode == 1 and empty.stderr.startswith("hamster: "), empty
+        alone.start()
+
+
+def test_it_refuses_on_a_learner(tmp_path):
+    with Cluster(tmp_path, size=4) as cluster:
+        learner = next(cluster.node(n) for n, m in cluster.members().items()
+                       if m["role"] == "learner")
+        for node in cluster.nodes:
+            node.kill()
+        run = recover(learner, "-force")
+        assert run.returncode == 1 and "does not vote" in run.stderr, run
+
+
+def test_the_last_voter_goes_on_alone(three):
+    last, *others = three.nodes
+    stored = put_many(last, "own", 40)
+    lost = {}
+    for node in others:
+        lost |= put_many(node, f"of-{node.name}", 10)
+    three.wait_voters(3)  # the last one knows of all
+    for node in [*others, last]:
+        node.kill()
+
+    for answer in ("", "no\n", "y\n", "YES\n"):
+        run = recover(last, answer=answer)
+        assert run.returncode == 1 and "nothing has been changed" in run.stderr, (answer, run)
+        assert given_up(run) == {n.name: n.listen for n in others}, run.stderr
+        assert "2 of 3 voters do not answer" in run.stderr and run.stdout == "", run
+    run = recover(last, answer="yes\n")
+    assert run.returncode == 0 and run.stdout.startswith("Done. Next: hamster serve"), run
+    assert given_up(run) == {n.name: n.listen for n in others}, run.stderr
+    for extra in ((), ("-force",)):  # once more: nothing happens
+        run = recover(last, *extra, answer="yes\n")
+        assert run.returncode == 1 and "votes alone already" in run.stderr, run
+    serves_alone(last, stored, lost)
+
+    # The ids are spent: from its old directory a lost node learns that it is none.
+    old = others[0]
+    old.start(wait=False)
+    assert old.wait_end() == 1 and "this node was removed" in old.log(), old.log()
+    # With empty directories they come back, under their old names.
+    for node in others:
+        shutil.rmtree(node.data_dir)
+        node.start(token=last.token())
+    three.wait_voters(3)
+    for node in three.nodes:
+        all_there(node, stored)
+    last.stop()
+    status, _, body = others[0].client(30).request("PUT", "/bucket/without-it", body=b"x")
+    assert status == 200, body
+
+
+def test_it_is_killed_at_any_moment_and_run_again(three, tmp_path):
+    last, *others = three.nodes
+    stored = put_many(last, "own", 10)
+    lost = put_many(others[0], "lost", 5)
+    three.wait_voters(3)
+    for node in [*others, last]:
+        node.kill()
+    kept = str(tmp_path / "kept")
+    shutil.copytree(last.data_dir, kept, ignore=shutil.ignore_patterns("*.sock"))
+    begun = time.monotonic()
+    assert recover(last, "-force").returncode == 0
+    takes = time.monotonic() - begun
+
+    rounds = int(os.environ.get("ROUNDS", 12))
+    outcomes = {"undone": 0, "done": 0}
+    vote = os.path.join(last.data_dir, "meta", "vote")
+    for n in range(rounds):
+        shutil.rmtree(last.data_dir)
+        shutil.copytree(kept, last.data_dir)
+        before = os.stat(vote).st_ino  # replaced right before the entry is written
+        process = subprocess.Popen([BINARY, "recover", "-data-dir", last.data_dir, "-force"],
+                                   env=environment(), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
+        if n % 3 == 0:
+            time.sleep(takes * n / rounds)
+        else:
+            while process.poll() is None and os.stat(vote).st_ino == before:
+                pass
+            time.sleep(0.0004 * (n - 1))
+        process.kill()
+        process.wait(timeout=60)
+        run = recover(last, "-force")
+        if run.returncode == 0:
+            outcomes["undone"] += 1
+            assert set(given_up(run)) == {n.name for n in others}, run.stderr
+        else:
+            outcomes["done"] += 1
+            assert "votes alone already" in run.stderr, run
+        serves_alone(last, stored, lost)
+        last.kill()
+    print(f"\nrecover took {takes:.2f} s; killed {rounds} times: {outcomes}")
+    assert outcomes["undone"] > 0  # at least the first one
+
+
+def test_a_voter_that_was_down_is_given_up_too(three):
+    """Two of three are lost, one of them long before, and the survivor was not up to date then."""
+    last, first_lost, second_lost = three.nodes
+    first_lost.kill()
+    stored = wait_for("writes go on", lambda: put_many(last, "own", 30))
+    last.kill()
+    second_lost.kill()
+    run = recover(last, "-force")
+    assert run.returncode == 0 and len(given_up(run)) == 2, run
+    serves_alone(last, stored, {})
