@@ -123,6 +123,7 @@ class LayoutView : public ::testing::Test {
     }
     static std::vector<std::uint64_t> sizes(const std::vector<BlobEntry>& entries) {
         std::vector<std::uint64_t> out;
+        out.reserve(entries.size());
         for (const BlobEntry& entry : entries) out.push_back(entry.blob.size());
         return out;
     }

@@ -29,7 +29,7 @@ inline Rows without_progress(Replica& replica) {
 class LayoutTest : public ::testing::Test {
   protected:
     LayoutTest() { EXPECT_EQ(replica_.status(create_bucket("photos", kBucket)), Answer::OK); }
-    ~LayoutTest() override { EXPECT_EQ(flaw_of_rows(replica_.store()), ""); }
+    void TearDown() override { EXPECT_EQ(flaw_of_rows(replica_.store()), ""); }
     // The founder is 1.
     void found(std::uint64_t nodes) {
         ASSERT_EQ(replica_.status(found_trust()), Answer::OK);
