@@ -1,5 +1,6 @@
 #include "cluster/links.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/assert.h"
@@ -15,11 +16,27 @@ namespace {
 
 constexpr Micros kDialWithin = std::chrono::seconds(3);
 constexpr Micros kSliceWithin = std::chrono::seconds(10);
+constexpr Micros kPullWithin = std::chrono::seconds(60);  // a whole shard
 const Error kNotReady{Code::kUnavailable, "this node is starting"};
 
 rpc::Method method_of(meta::Ask what) { return what == meta::Ask::kPropose ? kPropose : kSnapshot; }
+
+// The first two were numbered before there were others.
 rpc::Method method_of(objects::RemoteMethod what) {
-    return what == objects::RemoteMethod::kReadSlice ? kReadSlice : kKeepBlobs;
+    if (what == objects::RemoteMethod::kReadSlice) return kReadSlice;
+    if (what == objects::RemoteMethod::kKeep) return kKeepBlobs;
+    return rpc::Method{static_cast<std::uint16_t>(kRemoteBase + static_cast<std::uint16_t>(what))};
+}
+
+// Nullopt: not a method of objects.
+std::optional<objects::RemoteMethod> remote_method_of(rpc::Method method) {
+    if (method == kReadSlice) return objects::RemoteMethod::kReadSlice;
+    if (method == kKeepBlobs) return objects::RemoteMethod::kKeep;
+    const auto number = static_cast<std::uint16_t>(method);
+    const auto first = static_cast<std::uint16_t>(objects::RemoteMethod::kPutSlice);
+    const auto last = static_cast<std::uint16_t>(objects::RemoteMethod::kRemove);
+    if (number < kRemoteBase + first || number > kRemoteBase + last) return std::nullopt;
+    return static_cast<objects::RemoteMethod>(number - kRemoteBase);
 }
 
 }  // namespace
@@ -90,9 +107,35 @@ Task<Result<std::string>> Links::call_here(NodeId to, rpc::Lane lane, rpc::Metho
 
 Task<Result<std::string>> Links::call(NodeId holder, objects::RemoteMethod what,
                                       std::string payload) {
-    const Time deadline = control_->clock.now() + kSliceWithin;
-    auto task = call_here(holder, rpc::Lane::kBulk, method_of(what), std::move(payload), deadline);
+    const bool is_pull = what == objects::RemoteMethod::kPull;
+    const Time deadline = control_->clock.now() + (is_pull ? kPullWithin : kSliceWithin);
+    auto task = call_objects(holder, method_of(what), std::move(payload), deadline);
     co_return co_await runtime::run_on(control_->executor, std::move(task));
+}
+
+// A node that refuses a request is there; one that says nothing, or to which no connection stands,
+// is not.
+Task<Result<std::string>> Links::call_objects(NodeId to, rpc::Method method, std::string payload,
+                                              Time deadline) {
+    auto answer = co_await call_here(to, rpc::Lane::kBulk, method, std::move(payload), deadline);
+    const bool is_silent = !answer && answer.error().code == Code::kTimeout;
+    const bool is_cut_off = !answer && !peers_->is_connected(to, rpc::Lane::kBulk);
+    note_up(to, !is_silent && !is_cut_off);
+    co_return answer;
+}
+
+void Links::note_up(NodeId node, bool is_up) {
+    const std::lock_guard lock(down_mutex_);
+    if (is_up) {
+        down_.erase(node);
+    } else {
+        down_.insert(node);
+    }
+}
+
+bool Links::is_up(NodeId node) const {
+    const std::lock_guard lock(down_mutex_);
+    return !down_.contains(node);
 }
 
 Task<Result<std::string>> Links::call(NodeId to, rpc::Method method, std::string payload,
@@ -114,11 +157,9 @@ Task<Result<std::string>> Links::on_call(NodeId from, rpc::Method method, std::s
         const auto what = method == kPropose ? meta::Ask::kPropose : meta::Ask::kSnapshot;
         co_return co_await replica_->serve(from, what, std::move(payload));
     }
-    if (method == kReadSlice || method == kKeepBlobs) {
+    if (const auto what = remote_method_of(method)) {
         if (objects_ == nullptr) co_return std::unexpected(kNotReady);
-        const auto what =
-            method == kReadSlice ? objects::RemoteMethod::kReadSlice : objects::RemoteMethod::kKeep;
-        co_return co_await objects_->serve(what, std::move(payload));
+        co_return co_await objects_->serve(from, *what, std::move(payload));
     }
     const auto answerer = answerers_.find(method);
     if (answerer == answerers_.end()) {

@@ -8,6 +8,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "base/ids.h"
@@ -31,6 +33,8 @@ inline constexpr rpc::Method kHealth{6};     // nothing -> Health
 inline constexpr rpc::Method kStatus{7};     // nothing -> ClusterStatus, of the leader
 inline constexpr rpc::Method kCanStop{8};    // CanStopRequest -> CanStopReply, of the leader
 inline constexpr rpc::Method kTransfer{9};   // TransferRequest -> TransferReply, of the leader
+// Of objects::RemoteMethod those behind kKeep: this and their own number.
+inline constexpr std::uint16_t kRemoteBase = 20;
 
 class Links final : public meta::Wire, public objects::Remote, public rpc::Handler {
   public:
@@ -51,6 +55,8 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     // objects::Remote: any loop.
     [[nodiscard]] bool has_others() const override { return has_others_.load(); }
     void set_has_others(bool has_others) { has_others_ = has_others; }
+    // As the last request of objects to the node found it.
+    [[nodiscard]] bool is_up(NodeId node) const override;
     runtime::Task<Result<std::string>> call(NodeId holder, objects::RemoteMethod what,
                                             std::string payload) override;
     // What this room asks of others.
@@ -79,6 +85,9 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     runtime::Task<Result<rpc::StreamPtr>> dial(NodeId to);
     runtime::Task<Result<std::string>> call_here(NodeId to, rpc::Lane lane, rpc::Method method,
                                                  std::string payload, runtime::Time deadline);
+    runtime::Task<Result<std::string>> call_objects(NodeId to, rpc::Method method,
+                                                    std::string payload, runtime::Time deadline);
+    void note_up(NodeId node, bool is_up);
 
     runtime::World* control_;
     const NodeId self_;
@@ -87,6 +96,8 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     const Roster* roster_;
     std::function<std::uint64_t()> now_ms_;
     std::atomic<bool> has_others_{true};
+    mutable std::mutex down_mutex_;  // any loop asks; held for a moment
+    std::set<NodeId> down_;
     meta::Replica* replica_ = nullptr;
     objects::Service* objects_ = nullptr;
     std::map<rpc::Method, Answerer> answerers_;

@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "objects/budget.h"
 #include "objects/pins.h"
@@ -28,37 +31,77 @@ std::vector<proto::Part> parts_of(const std::vector<std::uint64_t>& sizes) {
     return parts;
 }
 
+std::shared_ptr<const BlobMap> blob_map(base::BlobId id, std::uint64_t size,
+                                        erasure::Profile profile, std::uint32_t slice_bytes) {
+    auto blob = std::make_shared<BlobMap>();
+    blob->id = id;
+    blob->shape = {size, {profile, slice_bytes}};
+    return blob;
+}
+
+using Address = std::pair<base::BlobId, std::uint64_t>;  // of a byte: its blob, and where in it
+
+// What a read gives out, byte by byte.
+void append_read(const StripeRead& read, std::vector<Address>* seen) {
+    const Shape& shape = read.blob->shape;
+    const std::uint32_t length = shape.slice_length(read.stripe);
+    std::optional<std::uint32_t> before;
+    for (const SlicePart& part : parts_of(read)) {
+        ASSERT_GT(part.take, 0U);
+        ASSERT_LE(part.skip + part.take, length);
+        ASSERT_LT(part.slot.value, shape.k());
+        if (before) ASSERT_EQ(part.slot.value, *before + 1) << "each once, in order";
+        before = part.slot.value;
+        const std::uint64_t start =
+            read.stripe * shape.geometry.stripe_bytes() + std::uint64_t{part.slot.value} * length;
+        for (std::uint32_t i = 0; i < part.take; ++i) {
+            seen->emplace_back(read.blob->id, start + part.skip + i);
+        }
+    }
+}
+
 // Every range of a small object against a byte-by-byte model.
 TEST(Extent, EveryRangeOfSeveralPartsMapsToTheBytesAsked) {
-    const std::vector<std::uint64_t> sizes{5, 0, 8, 1, 12};
-    const std::uint64_t total = 26;
-    const std::uint32_t slice_bytes = 4;
+    const std::vector<std::uint64_t> sizes{5, 0, 8, 1, 17};
+    const std::uint64_t total = 31;
     const auto parts = parts_of(sizes);
-    std::vector<std::pair<base::BlobId, std::uint64_t>> model;
+    std::vector<Address> model;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
         for (std::uint64_t at = 0; at < sizes[i]; ++at)
             model.emplace_back(blob_id(static_cast<int>(i)), at);
     }
-    for (std::uint64_t offset = 0; offset < total; ++offset) {
-        for (std::uint64_t length = 1; offset + length <= total; ++length) {
-            auto extents = map_range(parts, {offset, length});
-            ASSERT_TRUE(extents.has_value());
-            for (Extent& extent : *extents) extent.slice_bytes = slice_bytes;
-            SliceCursor cursor(*extents);
-            std::vector<std::pair<base::BlobId, std::uint64_t>> seen;
-            while (const auto read = cursor.next()) {
-                ASSERT_LE(read->skip + read->take, read->slice_size);
-                ASSERT_LE(read->slice_size, slice_bytes);
-                for (std::uint32_t i = 0; i < read->take; ++i) {
-                    seen.emplace_back(read->blob, read->stripe * slice_bytes + read->skip + i);
+    for (const erasure::Profile profile :
+         {erasure::Profile{1, 0}, {1, 2}, {2, 1}, {3, 2}, {4, 2}}) {
+        for (std::uint64_t offset = 0; offset < total; ++offset) {
+            for (std::uint64_t length = 1; offset + length <= total; ++length) {
+                auto extents = map_range(parts, {offset, length});
+                ASSERT_TRUE(extents.has_value());
+                for (Extent& extent : *extents) {
+                    extent.blob = blob_map(extent.named, extent.blob_size, profile, 3);
                 }
+                StripeCursor cursor(*extents);
+                std::vector<Address> seen;
+                while (const auto read = cursor.next()) append_read(*read, &seen);
+                EXPECT_TRUE(cursor.is_at_end());
+                const std::vector<Address> wanted(
+                    model.begin() + static_cast<std::ptrdiff_t>(offset),
+                    model.begin() + static_cast<std::ptrdiff_t>(offset + length));
+                ASSERT_EQ(seen, wanted)
+                    << profile.k << "+" << profile.m << " " << offset << "+" << length;
             }
-            const std::vector<std::pair<base::BlobId, std::uint64_t>> wanted(
-                model.begin() + static_cast<std::ptrdiff_t>(offset),
-                model.begin() + static_cast<std::ptrdiff_t>(offset + length));
-            ASSERT_EQ(seen, wanted) << offset << "+" << length;
         }
     }
+}
+
+TEST(Extent, ARangeTouchesOnlyTheSlicesItNeeds) {
+    const auto blob = blob_map(blob_id(1), 100, {4, 2}, 10);
+    EXPECT_EQ(parts_of(StripeRead{blob, 0, 10, 10}),
+              (std::vector<SlicePart>{{base::Slot{1}, 0, 10}}));
+    EXPECT_EQ(parts_of(StripeRead{blob, 1, 9, 2}),
+              (std::vector<SlicePart>{{base::Slot{0}, 9, 1}, {base::Slot{1}, 0, 1}}));
+    // The last stripe: 20 bytes, in slices of 5.
+    EXPECT_EQ(parts_of(StripeRead{blob, 2, 14, 6}),
+              (std::vector<SlicePart>{{base::Slot{2}, 4, 1}, {base::Slot{3}, 0, 5}}));
 }
 
 TEST(Extent, RefusesRangesOutsideTheObject) {

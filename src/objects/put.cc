@@ -1,5 +1,6 @@
-// Bodies in. Small ones are one slice under a shared sync; longer ones stream slice by slice: while
-// the shard writer makes slices durable, the next one is read from the client.
+// Bodies in. Small ones are one slice, copied to the nodes of their slots; longer ones stream
+// stripe by stripe: while the nodes make slices durable, the next stripe is read from the client.
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "base/encoding.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "objects/body_write.h"
 #include "objects/service_impl.h"
 
 namespace hamster::objects {
@@ -30,16 +32,35 @@ Task<Result<bool>> fill(BodySource* source, base::Buffer* buffer) {
     co_return false;
 }
 
-// Room for the announced length and one block more, so that a small body and its end fit.
-std::size_t first_capacity(std::optional<std::uint64_t> size_hint) {
-    if (!size_hint || *size_hint > kSmallBlobBytes) return shards::kSliceBytes;
-    return base::round_up(*size_hint + 1, base::kBlock);
+// The same until the stripe has `most` bytes.
+Task<Result<bool>> fill_stripe(BodySource* source, erasure::StripeBuilder* stripe,
+                               std::uint64_t most) {
+    while (stripe->size() < most) {
+        base::MutableBytes room = stripe->spare();
+        room = room.first(std::min<std::uint64_t>(room.size(), most - stripe->size()));
+        auto got = co_await source->read(room);
+        CO_TRY_ASSIGN(const std::size_t n, got);
+        HAMSTER_ASSERT(n <= room.size(), n, room.size());
+        if (n == 0) co_return true;
+        stripe->filled(n);
+    }
+    co_return false;
 }
 
-base::Buffer enlarged(const base::Buffer& small) {
-    base::Buffer large(shards::kSliceBytes);
-    large.append(small.bytes());
-    return large;
+// Room for the announced length and one block more, so that a small body and its end fit.
+std::size_t first_capacity(std::optional<std::uint64_t> size_hint) {
+    return base::round_up(size_hint.value_or(kSmallBlobBytes) + 1, base::kBlock);
+}
+
+void copy_into(erasure::StripeBuilder* stripe, base::Bytes bytes) {
+    while (!bytes.empty()) {
+        const base::MutableBytes room = stripe->spare();
+        const std::size_t n = std::min(room.size(), bytes.size());
+        HAMSTER_ASSERT(n > 0);
+        std::ranges::copy(bytes.first(n), room.begin());
+        stripe->filled(n);
+        bytes = bytes.subspan(n);
+    }
 }
 
 }  // namespace
@@ -55,102 +76,154 @@ base::BlobId ServiceImpl::mint_blob_id() {
     return id;
 }
 
-StoredBody ServiceImpl::describe(const base::BlobId& blob, std::uint64_t size,
-                                 std::uint64_t sealed_ms) const {
+StoredBody ServiceImpl::describe(const Target& target, std::uint64_t size, std::uint64_t missing,
+                                 std::uint64_t sealed_ms) {
     HAMSTER_ASSERT(size > 0);
+    if (missing != 0) counters_.degraded_writes.add();
     proto::NewBlob named;
-    named.set_blob_id(std::string(blob.view()));
-    named.mutable_geometry()->set_size(size);
-    named.mutable_geometry()->set_k(1);
-    named.mutable_geometry()->set_m(0);
-    named.mutable_geometry()->set_slice_bytes(shards::kSliceBytes);
-    if (!options_.self.is_zero()) {
-        named.mutable_geometry()->set_holder(std::string(options_.self.view()));
-    }
+    named.set_blob_id(std::string(target.blob.view()));
     named.set_sealed_ms(sealed_ms);
-    return {size, std::move(named)};
+    named.set_layout_version(target.layout_version);
+    proto::Blob& blob = *named.mutable_geometry();
+    blob.set_size(size);
+    blob.set_k(target.profile.k);
+    blob.set_m(target.profile.m);
+    blob.set_slice_bytes(shards::kSliceBytes);
+    blob.set_missing(missing);
+    blob.set_placed(true);
+    return {size, std::move(named), target.nodes};
 }
 
+Task<Result<Target>> ServiceImpl::choose_target(bool is_small) {
+    auto read = co_await layout_table();
+    CO_TRY_ASSIGN(const auto table, read);
+    const Chooser chooser{[this] { return mint_blob_id(); },
+                          [this](base::NodeId node) { return is_up(node); }};
+    auto target = choose(*table, is_small, chooser);
+    if (target) co_return std::move(*target);
+    if (is_full()) co_return fail(Code::kNoSpace, "the disk is full");
+    co_return fail(Code::kUnavailable, "too few nodes are up to store a body");
+}
+
+// Refused as far as possible before the body is read: the client keeps its bandwidth, the disks
+// their reserve.
 Task<Result<StoredBody>> ServiceImpl::store(BodySource* source,
                                             std::optional<std::uint64_t> size_hint) {
     if (stopping_.load()) co_return fail(Code::kUnavailable, "the node is stopping");
-    // Refused before the body is read: the client keeps its bandwidth, the disk its reserve.
-    if (is_full() && size_hint != 0U) co_return fail(Code::kNoSpace, "the disk is full");
+    if (size_hint && *size_hint > kSmallBlobBytes) {
+        auto stored = co_await store_stream(source, base::Buffer(), *size_hint);
+        co_return stored;
+    }
+    std::optional<Target> target;
+    if (size_hint != 0U) {
+        auto chosen = co_await choose_target(true);
+        CO_TRY_ASSIGN(target, chosen);
+    }
     Lease lease(budget_);
     const std::size_t capacity = first_capacity(size_hint);
-    // A long body takes its whole share at once: nobody holds a part of it and waits for the rest.
-    const bool is_long = size_hint && *size_hint > shards::kSliceBytes;
-    auto room = co_await grow(&lease, is_long ? kStreamBytes : capacity);
+    auto room = co_await grow(&lease, capacity);
     CO_TRY(room);
     base::Buffer body(capacity);
     auto filled = co_await fill(source, &body);
-    CO_TRY_ASSIGN(bool ended, filled);
-    if (!ended && capacity < shards::kSliceBytes) {  // longer than announced
-        auto more = co_await grow(&lease, shards::kSliceBytes);
-        CO_TRY(more);
-        body = enlarged(body);
-        auto refilled = co_await fill(source, &body);
-        CO_TRY_ASSIGN(ended, refilled);
-    }
+    CO_TRY_ASSIGN(const bool ended, filled);
     if (ended && body.empty()) co_return StoredBody{};
     if (ended && body.size() <= kSmallBlobBytes) {
-        auto small = co_await store_small(std::move(body));
+        auto small = co_await store_small(std::move(body), std::move(target), std::move(lease));
         co_return small;
     }
-    if (!ended) {
-        auto more = co_await grow(&lease, kStreamBytes);
-        CO_TRY(more);
-    }
-    auto stored = co_await store_stream(source, std::move(body), ended, size_hint.value_or(0));
+    // Longer than announced. Its head keeps its share meanwhile: it is small beside a stripe's.
+    auto stored = co_await store_stream(source, std::move(body), 0);
     co_return stored;
 }
 
 // `sealed_ms` is cluster time, read before the blob is durable: apply measures its age against
 // cluster time, which may be ahead of this machine's clock.
-Task<Result<StoredBody>> ServiceImpl::store_small(base::Buffer body) {
-    const base::BlobId blob = mint_blob_id();
+Task<Result<StoredBody>> ServiceImpl::store_small(base::Buffer body, std::optional<Target> target,
+                                                  Lease lease) {
+    if (!target) {
+        auto chosen = co_await choose_target(true);
+        CO_TRY_ASSIGN(target, chosen);
+    }
     const std::uint64_t size = body.size();
+    if (target->nodes.size() > 1) {
+        auto room = co_await grow(&lease, size * (1 + target->nodes.size()));
+        CO_TRY(room);
+    }
+    auto executor = co_await runtime::asio::this_coro::executor;
+    const auto write = std::make_shared<BodyWrite>(this, loop_of(executor), std::move(*target),
+                                                   size, std::move(lease));
+    write->start();
     const std::uint64_t sealed_ms = router_->system().stamp_now();
-    auto put = co_await shards_->put({blob, base::Slot{0}}, std::move(body));
-    CO_TRY(put);
-    co_return describe(blob, size, sealed_ms);
+    std::vector<base::Buffer> data;
+    data.push_back(std::move(body));
+    write->add(std::move(data), true);
+    auto finished = co_await write->finish();
+    if (!finished) write->give_up();
+    CO_TRY_ASSIGN(const std::uint64_t missing, finished);
+    co_return describe(write->target(), size, missing, sealed_ms);
 }
 
-// A writer that is dropped without finish() abandons its shard: that is how every error path here
-// leaves nothing behind.
-Task<Result<StoredBody>> ServiceImpl::store_stream(BodySource* source, base::Buffer first,
-                                                   bool ended, std::uint64_t expected) {
-    const base::BlobId blob = mint_blob_id();
-    auto created = co_await shards_->create({blob, base::Slot{0}}, expected);
-    CO_TRY_ASSIGN(const std::unique_ptr<shards::Writer> writer, created);
+Task<Result<StoredBody>> ServiceImpl::store_stream(BodySource* source, base::Buffer head,
+                                                   std::uint64_t expected) {
+    auto chosen = co_await choose_target(false);
+    CO_TRY_ASSIGN(Target target, chosen);
+    // Its whole share at once: nobody holds a part of it and waits for the rest.
+    Lease lease(budget_);
+    const std::uint64_t stripe_share = target.profile.width() * std::uint64_t{shards::kSliceBytes};
+    auto room = co_await grow(&lease, std::max(kStreamBytes, stripe_share));
+    CO_TRY(room);
+    erasure::StripeBuilder stripe({target.profile, shards::kSliceBytes});
+    copy_into(&stripe, head.bytes());
+    head = base::Buffer();
+    auto filled = co_await fill_stripe(source, &stripe, shards::kSliceBytes);
+    CO_TRY_ASSIGN(const bool ended, filled);
+    if (ended && stripe.size() == 0) co_return StoredBody{};
+    if (ended && stripe.size() <= kSmallBlobBytes) {  // shorter than announced
+        const std::uint64_t size = stripe.size();
+        const std::vector<base::Buffer> slices = stripe.take();
+        base::Buffer body = erasure::join(slices, target.profile.k, size);
+        auto small = co_await store_small(std::move(body), std::nullopt, std::move(lease));
+        co_return small;
+    }
+    auto executor = co_await runtime::asio::this_coro::executor;
+    const auto write = std::make_shared<BodyWrite>(this, loop_of(executor), std::move(target),
+                                                   expected, std::move(lease));
+    write->start();
+    auto streamed = co_await stream(source, &stripe, write.get(), expected);
+    if (!streamed) write->give_up();
+    co_return streamed;
+}
+
+// `stripe` has the beginning of the body.
+Task<Result<StoredBody>> ServiceImpl::stream(BodySource* source, erasure::StripeBuilder* stripe,
+                                             BodyWrite* write, std::uint64_t expected) {
+    const std::uint64_t stripe_bytes =
+        write->target().profile.k * std::uint64_t{shards::kSliceBytes};
     std::uint64_t size = 0;
-    base::Buffer slice = std::move(first);
-    while (!slice.empty()) {
-        size += slice.size();
-        auto appended = co_await writer->append(std::move(slice));
-        CO_TRY(appended);
-        slice = base::Buffer();
-        if (ended) break;
-        slice = base::Buffer(shards::kSliceBytes);
-        auto filled = co_await fill(source, &slice);
+    std::uint64_t sealed_ms = 0;
+    for (bool ended = false; !ended;) {
+        auto room = co_await write->make_room();
+        CO_TRY(room);
+        auto filled = co_await fill_stripe(source, stripe, stripe_bytes);
         CO_TRY_ASSIGN(ended, filled);
+        const bool has_bytes = stripe->size() > 0;
+        size += stripe->size();
+        std::vector<base::Buffer> data;
+        if (has_bytes) data = stripe->take();
+        if (!ended && size == expected) {  // no more is announced: the last slice shall say so
+            auto peeked = co_await fill_stripe(source, stripe, 1);
+            CO_TRY_ASSIGN(ended, peeked);
+        }
+        if (ended) sealed_ms = router_->system().stamp_now();
+        if (has_bytes) {
+            write->add(std::move(data), ended);
+        } else {
+            write->add_end();
+        }
     }
-    const std::uint64_t sealed_ms = router_->system().stamp_now();
-    auto finished = co_await writer->finish();
-    CO_TRY(finished);
-    co_return describe(blob, size, sealed_ms);
-}
-
-Task<void> ServiceImpl::discard(StoredBody body) {
-    if (!body.blob) co_return;
-    const auto blob = base::BlobId::from_bytes(body.blob->blob_id());
-    HAMSTER_ASSERT(blob.has_value());
-    std::vector<shards::ShardId> ids;
-    ids.push_back({*blob, base::Slot{0}});
-    auto removed = co_await shards_->remove(std::move(ids));
-    if (!removed) {  // the orphan scan will find it
-        LOG_WARN("objects", "discard of blob {}: {}", blob->hex(), removed.error().context);
-    }
+    auto finished = co_await write->finish();
+    CO_TRY_ASSIGN(const std::uint64_t missing, finished);
+    co_return describe(write->target(), size, missing, sealed_ms);
 }
 
 }  // namespace hamster::objects

@@ -1,7 +1,9 @@
-// Between nodes: slices fetched from their holder, slices given to other nodes, and what keeps the
-// holder from collecting a blob that is read elsewhere.
+// Between nodes: slices fetched from other nodes, slices given to them and taken from them, and
+// what keeps the holders from collecting a blob that is read elsewhere.
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "objects/exchange.h"
@@ -16,6 +18,9 @@ namespace {
 // Three of them fit into the time for which a holder remembers.
 constexpr std::uint64_t kKeepIntervalMs = 20'000;
 static_assert(KeptTable::kKept >= std::chrono::milliseconds(3 * kKeepIntervalMs));
+// How often nodes that have slots are asked whether they are there. Whoever chooses where a body
+// goes shall know of a node that is down before it fails him.
+constexpr std::uint64_t kProbeIntervalMs = 1'000;
 
 // What became of a read elsewhere, for whoever reads here. What the holder says about the slice
 // itself is true here as well; whatever else goes wrong means: not now.
@@ -31,6 +36,8 @@ std::unexpected<Error> explain(const base::NodeId& holder, Error error) {
     }
 }
 
+Task<Result<std::string>> refuse(Error error) { co_return std::unexpected(std::move(error)); }
+
 }  // namespace
 
 Result<base::NodeId> ServiceImpl::holder_of(const proto::Blob& blob) const {
@@ -44,39 +51,71 @@ Result<base::NodeId> ServiceImpl::holder_of(const proto::Blob& blob) const {
     return holder == options_.self ? base::NodeId{} : holder;
 }
 
-Task<Result<base::Buffer>> ServiceImpl::read_away(SliceRead read) {
+Task<Result<std::string>> ServiceImpl::ask(base::NodeId node, RemoteMethod what,
+                                           std::string payload, std::size_t weight,
+                                           Cancelled cancelled) {
+    auto task = ask_here(node, what, std::move(payload), weight, std::move(cancelled));
+    return runtime::run_on(control_->executor, std::move(task));
+}
+
+// First come, first served: requests of one body reach the other node in the order they were made.
+Task<Result<std::string>> ServiceImpl::ask_here(base::NodeId node, RemoteMethod what,
+                                                std::string payload, std::size_t weight,
+                                                Cancelled cancelled) {
     if (options_.remote == nullptr) {
-        co_return explain(read.holder, {Code::kUnavailable, "this node reaches no others"});
+        co_return fail(Code::kUnavailable, "this node reaches no others");
     }
-    const SliceAddress address{{read.blob, base::Slot{0}}, read.stripe};
+    runtime::Semaphore& window = windows_.try_emplace({node, what}, kWindowBytes).first->second;
+    weight = std::clamp(weight, kLeastRequest, kWindowBytes);
+    co_await window.acquire(weight);
+    Result<std::string> answer = fail(Code::kUnavailable, "nobody waits for it any more");
+    if (!cancelled || !cancelled->load()) {
+        answer = co_await options_.remote->call(node, what, std::move(payload));
+    }
+    window.release(weight);
+    co_return answer;
+}
+
+Task<Result<base::Buffer>> ServiceImpl::read_away(base::NodeId node, SliceAddress address,
+                                                  std::uint32_t length) {
     auto answer =
-        co_await options_.remote->call(read.holder, RemoteMethod::kReadSlice, encode_read(address));
+        co_await ask(node, RemoteMethod::kReadSlice, encode_read(address), length, nullptr);
     if (!answer) {
         counters_.remote_failures.add();
-        co_return explain(read.holder, std::move(answer).error());
+        co_return explain(node, std::move(answer).error());
     }
-    const Result<base::Bytes> slice = verify_slice(address, *answer);
+    Result<base::Bytes> slice = verify_slice(address, *answer);
+    if (slice && slice->size() != length) {
+        slice = fail(Code::kCorrupt, "a slice does not have the length its blob says");
+    }
     if (!slice) {
         counters_.remote_failures.add();
-        LOG_ERROR("objects", "slice {} of blob {} from node {}: {}", read.stripe, read.blob.hex(),
-                  read.holder.hex(), slice.error().context);
-        co_return explain(read.holder, slice.error());
+        LOG_ERROR("objects", "blob {} slot {} stripe {} from node {}: {}", address.shard.blob.hex(),
+                  address.shard.slot.value, address.stripe, node.hex(), slice.error().context);
+        co_return explain(node, slice.error());
     }
     counters_.remote_slices.add();
     co_return base::Buffer::copy_of(*slice);
 }
 
-Task<Result<std::string>> ServiceImpl::serve(RemoteMethod what, std::string payload) {
-    if (stopping_.load()) co_return fail(Code::kUnavailable, "the node is stopping");
+Task<Result<std::string>> ServiceImpl::serve(base::NodeId from, RemoteMethod what,
+                                             std::string payload) {
+    if (stopping_.load()) return refuse({Code::kUnavailable, "the node is stopping"});
     switch (what) {
-        case RemoteMethod::kReadSlice: {
-            auto slice = co_await serve_slice(std::move(payload));
-            co_return slice;
-        }
+        case RemoteMethod::kReadSlice:
+            return serve_slice(std::move(payload));
         case RemoteMethod::kKeep:
-            co_return serve_keep(payload);
+            return serve_keep(std::move(payload));
+        case RemoteMethod::kPutSlice:
+            return serve_put(from, std::move(payload));
+        case RemoteMethod::kAbandon:
+            return serve_abandon(from, std::move(payload));
+        case RemoteMethod::kPull:
+            return serve_pull(std::move(payload));
+        case RemoteMethod::kRemove:
+            return serve_remove(std::move(payload));
     }
-    co_return fail(Code::kUnsupported, "this node does not know what was asked of it");
+    return refuse({Code::kUnsupported, "this node does not know what was asked of it"});
 }
 
 Task<Result<std::string>> ServiceImpl::serve_slice(std::string payload) {
@@ -88,15 +127,47 @@ Task<Result<std::string>> ServiceImpl::serve_slice(std::string payload) {
     auto room = co_await grow(&lease, 2ULL * shards::kSliceBytes);  // as read, and as answered
     CO_TRY(room);
     auto read = co_await shards_->read(address.shard, address.stripe);
+    const bool is_bad = !read && read.error().code != Code::kIo;
+    if (is_bad) note_suspect(address.shard);
     CO_TRY_ASSIGN(const base::Buffer slice, read);
     counters_.served_slices.add();
     co_return encode_slice(address, slice.bytes());
 }
 
-Result<std::string> ServiceImpl::serve_keep(std::string_view payload) {
-    TRY_ASSIGN(const std::vector<base::BlobId> blobs, decode_keep(payload));
+Task<Result<std::string>> ServiceImpl::serve_keep(std::string payload) {
+    CO_TRY_ASSIGN(const std::vector<base::BlobId> blobs, decode_keep(payload));
     kept_->keep(blobs, control_->clock.now());
-    return std::string();
+    co_return std::string();
+}
+
+Task<Result<std::string>> ServiceImpl::serve_put(base::NodeId from, std::string payload) {
+    CO_TRY_ASSIGN(VerifiedWrite put, decode_write(payload));
+    payload = std::string();
+    auto taken = co_await runtime::run_on(control_->executor, incoming_.put(from, std::move(put)));
+    CO_TRY(taken);
+    co_return std::string();
+}
+
+Task<Result<std::string>> ServiceImpl::serve_abandon(base::NodeId from, std::string payload) {
+    CO_TRY_ASSIGN(const shards::ShardId shard, decode_abandon(payload));
+    auto abandoned = co_await runtime::run_on(control_->executor, abandon_here(from, shard));
+    CO_TRY(abandoned);
+    co_return std::string();
+}
+
+// A shard that is whole goes only if no metadata names it: whoever asks may be confused.
+Task<Result<void>> ServiceImpl::abandon_here(base::NodeId from, shards::ShardId shard) {
+    if (incoming_.abandon(from, shard)) co_return Result<void>{};
+    CO_TRY_ASSIGN(const auto found, shards_->find(shard));
+    if (!found) co_return Result<void>{};
+    auto viewed = co_await router_->system().view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    CO_TRY_ASSIGN(const bool is_known, view.knows_blob(shard.blob));
+    if (is_known) co_return fail(Code::kConflict, "the blob was committed");
+    std::vector<shards::ShardId> ids;
+    ids.push_back(shard);
+    auto removed = co_await shards_->remove(std::move(ids));
+    co_return removed;
 }
 
 // All holders at once: one that is out of reach does not hold the others up.
@@ -129,6 +200,29 @@ Task<bool> ServiceImpl::keep_at(base::NodeId holder) {
         after = blobs.back();
     }
     co_return false;
+}
+
+// What is heard of a node is remembered by whoever carries the request: Remote::is_up().
+Task<void> ServiceImpl::probe_loop() {
+    while (true) {
+        const bool go_on = co_await pause(kProbeIntervalMs);
+        if (!go_on) co_return;
+        incoming_.sweep();
+        if (!is_shared()) continue;
+        auto read = co_await layout_table();
+        const auto table = read ? *read : layout_.table();
+        if (!table) continue;
+        std::vector<Task<bool>> probes;
+        for (const base::NodeId& node : table->nodes()) {
+            if (!is_self(node)) probes.push_back(probe(node));
+        }
+        co_await runtime::when_all(std::move(probes));
+    }
+}
+
+Task<bool> ServiceImpl::probe(base::NodeId node) {
+    auto answer = co_await options_.remote->call(node, RemoteMethod::kKeep, encode_keep({}));
+    co_return answer.has_value();
 }
 
 }  // namespace hamster::objects

@@ -14,6 +14,10 @@ namespace hamster::objects {
 enum class RemoteMethod : std::uint16_t {
     kReadSlice = 1,  // bulk: an answer is as long as a slice
     kKeep = 2,
+    kPutSlice = 3,  // bulk, as well
+    kAbandon = 4,
+    kPull = 5,  // answered when the shard is there: may take as long as copying it
+    kRemove = 6,
 };
 
 class Remote {
@@ -21,6 +25,9 @@ class Remote {
     virtual ~Remote() = default;
     // False: no other node belongs to the cluster, so nobody else reads what lies here. Any loop.
     [[nodiscard]] virtual bool has_others() const { return true; }
+    // Whether the node was in order when it was last heard of. A guess: for who has a choice. Any
+    // loop.
+    [[nodiscard]] virtual bool is_up(base::NodeId node) const = 0;
     // What Service::serve() of `holder` answers, its errors included. Any loop; resumes on the
     // caller's. Must end in bounded time: kUnavailable or kTimeout when the holder is out of reach.
     virtual runtime::Task<Result<std::string>> call(base::NodeId holder, RemoteMethod what,

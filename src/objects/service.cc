@@ -31,6 +31,12 @@ Counters register_counters(base::Metrics* m) {
         m->counter("hamster_remote_slice_failures_total",
                    "Slices that could not be fetched from other nodes"),
         m->counter("hamster_served_slices_total", "Slices given to other nodes"),
+        m->counter("hamster_degraded_writes_total", "Bodies stored with fewer shards than planned"),
+        m->counter("hamster_dropped_holders_total",
+                   "Nodes that failed, or were too slow, while a body was sent to them"),
+        m->counter("hamster_rebuilt_slices_total", "Slices rebuilt from others for a reader"),
+        m->counter("hamster_hedged_reads_total",
+                   "Slices asked for because another one was slow to come"),
         m->gauge("hamster_garbage_blobs", "Blobs waiting to be collected, by the last full walk"),
         m->gauge("hamster_garbage_bytes", "Bytes waiting to be collected, by the last full walk"),
     };
@@ -48,9 +54,11 @@ ServiceImpl::ServiceImpl(runtime::World* control, meta::Router* router, shards::
       budget_(std::make_shared<MemoryBudget>(
           std::max<std::uint64_t>(options.body_memory_bytes, 4 * kStreamBytes))),
       served_budget_(std::make_shared<MemoryBudget>(kServedBytes)),
+      rebuild_budget_(std::make_shared<MemoryBudget>(kRebuildBytes)),
       pins_(std::make_shared<PinTable>()),
       away_(std::make_shared<AwayTable>()),
-      kept_(std::make_shared<KeptTable>(control->clock.now(), options.remote != nullptr)) {
+      kept_(std::make_shared<KeptTable>(control->clock.now(), options.remote != nullptr)),
+      incoming_(control, shards) {
     control_->random.fill(seed_);
     metrics->gauge_fn("hamster_body_memory_bytes", "Memory held by bodies in flight",
                       [budget = budget_] { return static_cast<double>(budget->used()); });
@@ -62,6 +70,7 @@ void ServiceImpl::start() {
     runtime::spawn(control_->executor, gate_, "reconciler", reconcile_loop());
     if (options_.remote == nullptr) return;
     runtime::spawn(control_->executor, gate_, "keep", keep_loop());
+    runtime::spawn(control_->executor, gate_, "probe", probe_loop());
 }
 
 Task<Result<void>> ServiceImpl::grow(Lease* lease, std::uint64_t bytes) {

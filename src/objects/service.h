@@ -1,8 +1,9 @@
 // The object data path: bodies in, bodies out, garbage gone. Knows nothing of HTTP.
 //
-// A blob lies on one node, its holder: the node that took the body in. Any node serves any object;
-// slices that it does not hold it fetches from the holder, verified again on arrival. Only the
-// holder collects a blob, and not while a reader of any node has it open.
+// Any node takes a body and serves any object. The shards of a blob lie on the nodes that the
+// layout names (docs/adr/0015): the node that takes the body sends them there while it comes in;
+// who serves it fetches the slices it needs, verified again on arrival, and rebuilds what is
+// missing, damaged or slow from the others.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +38,7 @@ class BodySource {
 struct StoredBody {
     std::uint64_t size = 0;
     std::optional<proto::NewBlob> blob;  // nullopt when size is 0
+    std::vector<base::NodeId> nodes;     // slot i lies on nodes[i], unless its missing bit is set
 };
 
 // Streams a stored body out. next() answers verified bytes, empty at the end; a lost or corrupt
@@ -57,27 +59,37 @@ class Service {
   public:
     virtual ~Service() = default;
     // Reads `source` to its end and makes it durable. `size_hint`: the announced length, if any.
-    // Errors of the source pass through unchanged; kNoSpace when the disk is full. Any loop: runs
-    // on the caller's.
+    // Errors of the source pass through unchanged; kNoSpace when the disks are full; kUnavailable
+    // when too few nodes take their shards, if possible before anything is read. Any loop: runs on
+    // the caller's.
     virtual runtime::Task<Result<StoredBody>> store(BodySource* source,
                                                     std::optional<std::uint64_t> size_hint) = 0;
+    // After a commit was refused because the layout had changed: has the nodes that the slots moved
+    // to fetch their shards. Answers what is to be committed instead; kUnavailable when too few
+    // could, and then the body is to be discarded.
+    virtual runtime::Task<Result<StoredBody>> settle(StoredBody body) = 0;
     // Gives up a stored body at once instead of waiting for the orphan scan. Only for a body whose
     // command was definitely refused; never after kUnknownOutcome.
     virtual runtime::Task<void> discard(StoredBody body) = 0;
     // Opens `range` of the concatenated parts; the first bytes are already in hand when it
     // returns, so a status sent afterwards is true. While the reader lives its blobs are not
-    // collected. The view must be the one the parts were read from. kUnavailable when a holder is
-    // out of reach; the context names it.
+    // collected. The view must be the one the parts were read from. kUnavailable when too many
+    // holders are out of reach; the context names one.
     virtual runtime::Task<Result<std::unique_ptr<BodyReader>>> open(meta::View view,
                                                                     std::vector<proto::Part> parts,
                                                                     ByteRange range) = 0;
-    // What another node asks of this one: the far end of Remote::call(). Any loop; ends in bounded
-    // time. None may be under way any more when stop() is called. kNotFound, kCorrupt, kIo: of the
-    // slice; kInvalid, kTooLarge, kUnsupported: of the request; kUnavailable.
-    virtual runtime::Task<Result<std::string>> serve(RemoteMethod what, std::string payload) = 0;
+    // What another node asks of this one, after it has shown who it is: the far end of
+    // Remote::call(). Any loop; ends in bounded time. None may be under way any more when stop() is
+    // called. kNotFound, kCorrupt, kIo, kNoSpace: of the slice; kInvalid, kTooLarge, kConflict,
+    // kUnsupported: of the request; kUnavailable.
+    virtual runtime::Task<Result<std::string>> serve(base::NodeId from, RemoteMethod what,
+                                                     std::string payload) = 0;
     virtual meta::Router& router() = 0;
-    // True while writes that need space must be refused.
+    // True while this node's disk is full.
     [[nodiscard]] virtual bool is_full() const = 0;
+    // True while bodies must be refused for lack of space: without this node the others are too
+    // few.
+    [[nodiscard]] virtual bool refuses_bodies() const = 0;
     // One round of the reconciler now (tests, simulator); it also runs by itself.
     virtual runtime::Task<void> reconcile_once() = 0;
     virtual runtime::Task<void> stop() = 0;

@@ -63,7 +63,11 @@ S3Error error_of(const Answer& answer) {
             return error;
         }
         case Answer::BLOB_GONE:
+        // The node gives its blobs away: another one takes the request.
         case Answer::NODE_LEAVING:
+        // The layout changes faster than bodies can follow it, or nodes fail meanwhile.
+        case Answer::LAYOUT_CHANGED:
+        case Answer::TOO_FEW_SHARDS:
             return plain(ErrorCode::kSlowDown);
         case Answer::BAD_CHECKSUM:
             return plain(ErrorCode::kBadDigest,
@@ -76,7 +80,6 @@ S3Error error_of(const Answer& answer) {
             return plain(ErrorCode::kTooManyBuckets);
         case Answer::INVALID_REQUEST:
             return plain(ErrorCode::kInvalidRequest, answer.detail());
-        // The node gives its blobs away: another one takes the request.
         // Not applied, and not to be: a new request may be.
         case Answer::REQUEST_EXPIRED:
             return plain(ErrorCode::kServiceUnavailable);

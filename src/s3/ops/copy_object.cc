@@ -110,7 +110,8 @@ runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
         for (std::string& blob : blobs_of(origin.version)) put.add_shared_blobs(std::move(blob));
     }
     const auto part_count = static_cast<std::size_t>(put.version().parts_size());
-    auto committed = co_await commit(context->world, target.group, std::move(command));
+    objects::StoredBody* const body = stored ? &stored->body : nullptr;
+    auto committed = co_await commit_body(context, target.group, std::move(command), body);
     CO_TRY_ASSIGN(Committed outcome, committed);
     if (outcome.ok()) {
         co_return Copied{std::move(outcome.answer), part_count, origin.version.version_id()};
@@ -174,7 +175,7 @@ runtime::Task<S3Result<Reply>> copy_object(Context* context, const VerifiedReque
                   parse_copy_source(request->head().header("x-amz-copy-source").value_or("")));
     const bool onto_itself = source.bucket == request->bucket() && source.key == request->key();
     CO_TRY_ASSIGN(const CopyRequest copy, parse_copy(request->head(), onto_itself));
-    if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
+    if (context->objects->refuses_bodies()) co_return refuse(ErrorCode::kInsufficientStorage);
     for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {
         const bool by_value = attempt + 1 == kMaxCopyAttempts;
         auto tried = co_await copy_once(context, request, &source, &copy, by_value);

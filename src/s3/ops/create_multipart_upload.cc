@@ -47,7 +47,7 @@ runtime::Task<S3Result<Reply>> create_multipart_upload(Context* context,
     CO_TRY_ASSIGN(const UploadChecksum checksum, upload_checksum(head));
     auto opened = co_await open_bucket(context, request);
     CO_TRY_ASSIGN(const BucketAccess access, opened);
-    if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
+    if (context->objects->refuses_bodies()) co_return refuse(ErrorCode::kInsufficientStorage);
 
     std::array<std::byte, 16> random{};
     context->world->random.fill(random);

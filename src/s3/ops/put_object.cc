@@ -57,7 +57,7 @@ runtime::Task<S3Result<PutOutcome>> write_object(Context* context, const Verifie
     CO_TRY_ASSIGN(const BucketAccess access, opened);
     CO_TRY(check_early(access, request->key(), precondition));
     if (base::planted(base::Bug::kPreconditionTooEarly)) precondition.Clear();
-    if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
+    if (context->objects->refuses_bodies()) co_return refuse(ErrorCode::kInsufficientStorage);
 
     const bool announced = body->announced() != proto::CHECKSUM_NONE;
     auto read = co_await store_request_body(context, body,
@@ -70,7 +70,7 @@ runtime::Task<S3Result<PutOutcome>> write_object(Context* context, const Verifie
     }
     proto::Command command = plan_put(access.bucket, request->key(), std::move(precondition),
                                       std::move(headers), stored);
-    auto committed = co_await commit(context->world, access.group, std::move(command));
+    auto committed = co_await commit_body(context, access.group, std::move(command), &stored.body);
     CO_TRY_ASSIGN(const Committed outcome, committed);
     if (!outcome.ok()) {
         co_await context->objects->discard(std::move(stored.body));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/log.h"
 #include "crypto/digest.h"
 #include "meta/limits.h"
 
@@ -71,6 +72,12 @@ class CopySource final : public objects::BodySource {
     std::size_t at_ = 0;
 };
 
+// Where a command names the body that was stored for it.
+proto::NewBlob* new_blob_of(proto::Command* command) {
+    if (command->has_put_part()) return command->mutable_put_part()->mutable_new_blobs(0);
+    return command->mutable_put_object()->mutable_new_blobs(0);
+}
+
 }  // namespace
 
 proto::Part part_of(const Stored& stored, std::uint32_t number) {
@@ -98,7 +105,7 @@ S3Result<> check_put_size(std::uint64_t size) {
 S3Result<> check_before_body(const Context& context, const RequestBody& body) {
     if (!body.length()) return refuse(ErrorCode::kMissingContentLength);
     TRY(check_put_size(*body.length()));
-    if (context.objects->is_full()) return refuse(ErrorCode::kInsufficientStorage);
+    if (context.objects->refuses_bodies()) return refuse(ErrorCode::kInsufficientStorage);
     return {};
 }
 
@@ -147,6 +154,24 @@ runtime::Task<S3Result<Stored>> store_copy(Context* context, meta::View view,
         out.checksum.set_type(proto::CHECKSUM_TYPE_FULL_OBJECT);
     }
     co_return out;
+}
+
+runtime::Task<S3Result<Committed>> commit_body(Context* context, meta::Group* group,
+                                               proto::Command command, objects::StoredBody* body) {
+    for (int settles = 0;; ++settles) {
+        proto::Command copy = command;
+        auto committed = co_await commit(context->world, group, std::move(copy));
+        const bool has_moved = committed && body != nullptr && body->blob &&
+                               committed->answer.status() == proto::Answer::LAYOUT_CHANGED;
+        if (!has_moved || settles == kMaxSettles) co_return committed;
+        auto settled = co_await context->objects->settle(*body);
+        if (!settled) {
+            LOG_WARN("s3", "a body cannot follow the layout: {}", settled.error().context);
+            co_return committed;
+        }
+        *body = std::move(*settled);
+        *new_blob_of(&command) = *body->blob;
+    }
 }
 
 }  // namespace hamster::s3::ops

@@ -10,6 +10,7 @@
 #include "objects/service.h"
 #include "s3/context.h"
 #include "s3/error.h"
+#include "s3/ops/answer.h"
 
 namespace hamster::s3::ops {
 
@@ -37,5 +38,13 @@ runtime::Task<S3Result<Stored>> store_request_body(Context* context, RequestBody
 runtime::Task<S3Result<Stored>> store_copy(Context* context, meta::View view,
                                            std::vector<proto::Part> parts, objects::ByteRange range,
                                            proto::ChecksumAlgorithm algorithm);
+
+inline constexpr int kMaxSettles = 4;  // of one body, while the layout keeps changing
+
+// commit() of a command that names `body`, or none (null). When the layout has changed since it was
+// stored, its shards follow, and the command is proposed again as a new one: the refused one
+// changed nothing. `body` is then what was committed, or is to be discarded.
+runtime::Task<S3Result<Committed>> commit_body(Context* context, meta::Group* group,
+                                               proto::Command command, objects::StoredBody* body);
 
 }  // namespace hamster::s3::ops

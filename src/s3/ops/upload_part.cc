@@ -73,7 +73,7 @@ runtime::Task<S3Result<Reply>> upload_part(Context* context, const VerifiedReque
     CO_TRY_ASSIGN(Stored stored, read);
     proto::Command command = plan_part(upload, part_of(stored, number));
     if (stored.body.blob) *command.mutable_put_part()->add_new_blobs() = *stored.body.blob;
-    auto committed = co_await commit(context->world, access.group, std::move(command));
+    auto committed = co_await commit_body(context, access.group, std::move(command), &stored.body);
     CO_TRY_ASSIGN(const Committed outcome, committed);
     if (!outcome.ok()) {
         co_await context->objects->discard(std::move(stored.body));

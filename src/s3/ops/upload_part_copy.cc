@@ -72,7 +72,8 @@ runtime::Task<S3Result<std::optional<Copied>>> copy_once(Context* context,
         command = plan_part(upload, part_of(*stored, number));
         if (stored->body.blob) *command.mutable_put_part()->add_new_blobs() = *stored->body.blob;
     }
-    auto committed = co_await commit(context->world, target.group, std::move(command));
+    objects::StoredBody* const body = stored ? &stored->body : nullptr;
+    auto committed = co_await commit_body(context, target.group, std::move(command), body);
     CO_TRY_ASSIGN(Committed outcome, committed);
     if (outcome.ok()) co_return Copied{std::move(outcome.answer), origin.version.version_id()};
     if (stored) co_await context->objects->discard(std::move(stored->body));
@@ -100,7 +101,7 @@ runtime::Task<S3Result<Reply>> upload_part_copy(Context* context, const Verified
                   part_number_argument(param_or_empty(head, "partNumber")));
     CO_TRY_ASSIGN(const CopySource source,
                   parse_copy_source(head.header("x-amz-copy-source").value_or("")));
-    if (context->objects->is_full()) co_return refuse(ErrorCode::kInsufficientStorage);
+    if (context->objects->refuses_bodies()) co_return refuse(ErrorCode::kInsufficientStorage);
     for (int attempt = 0; attempt < kMaxCopyAttempts; ++attempt) {
         const bool by_value = attempt + 1 == kMaxCopyAttempts;
         auto tried = co_await copy_once(context, request, &source, number, by_value);

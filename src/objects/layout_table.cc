@@ -1,0 +1,57 @@
+#include "objects/layout_table.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace hamster::objects {
+
+using runtime::Task;
+
+namespace {
+
+// Partitions read between two chances for other requests of the loop.
+constexpr std::uint16_t kPartitionsPerTurn = 64;
+
+}  // namespace
+
+LayoutTable::LayoutTable(std::uint64_t version, erasure::Profile profile,
+                         std::vector<std::vector<base::NodeId>> partitions)
+    : version_(version), profile_(profile), partitions_(std::move(partitions)) {
+    HAMSTER_ASSERT(partitions_.size() == 1 || partitions_.size() == base::kPartitions,
+                   partitions_.size());
+    for (const auto& nodes : partitions_) nodes_.insert(nodes_.end(), nodes.begin(), nodes.end());
+    std::ranges::sort(nodes_);
+    const auto doubles = std::ranges::unique(nodes_);
+    nodes_.erase(doubles.begin(), doubles.end());
+}
+
+Task<Result<std::shared_ptr<const LayoutTable>>> LayoutTable::read(runtime::World* world,
+                                                                   meta::View view) {
+    CO_TRY_ASSIGN(const proto::Layout layout, view.layout());
+    const erasure::Profile profile{layout.k(), layout.m()};
+    if (!erasure::is_valid(profile)) {
+        co_return fail(Code::kCorrupt, "the layout has a profile that cannot be");
+    }
+    // Before the first SetLayout all partitions are alike.
+    const std::uint16_t count = layout.version() == 0 ? 1 : base::kPartitions;
+    std::vector<std::vector<base::NodeId>> partitions;
+    for (std::uint16_t partition = 0; partition < count; ++partition) {
+        CO_TRY_ASSIGN(meta::PartitionPlaces places, view.places(partition));
+        partitions.push_back(std::move(places.nodes));
+        if ((partition + 1) % kPartitionsPerTurn == 0) {
+            co_await world->clock.sleep(runtime::Micros(0));
+        }
+    }
+    co_return std::make_shared<LayoutTable>(layout.version(), profile, std::move(partitions));
+}
+
+void LayoutCache::put(std::shared_ptr<const LayoutTable> table, runtime::Time now) {
+    const std::lock_guard lock(mutex_);
+    refreshing_ = false;
+    if (!table || (table_ && table->version() < table_->version())) return;
+    std::swap(table_, table);  // the old one is destroyed after the lock
+    read_at_ = now;
+}
+
+}  // namespace hamster::objects

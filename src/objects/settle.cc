@@ -1,0 +1,167 @@
+// Where bodies go, as far as the layout says it; and what becomes of those that were stored when it
+// changes, or when their command is refused.
+#include <bit>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "objects/exchange.h"
+#include "objects/service_impl.h"
+#include "objects/shape.h"
+
+namespace hamster::objects {
+
+using runtime::Task;
+
+namespace {
+
+// Nodes without which this one can be done, that are enough for a small blob.
+bool are_enough(const LayoutTable& table, const base::NodeId& self) {
+    std::size_t others = 0;
+    for (const base::NodeId& node : table.nodes()) {
+        if (node != self) ++others;
+    }
+    return others >= floor_of({1, table.profile().m});
+}
+
+BlobPlace place_of(const StoredBody& body, const base::BlobId& blob, const Shape& shape) {
+    BlobPlace place{blob, shape, {}};
+    for (std::uint32_t slot = 0; slot < shape.width(); ++slot) {
+        const base::Slot number{static_cast<std::uint8_t>(slot)};
+        if (meta::is_missing(body.blob->geometry(), number)) continue;
+        place.shards.push_back({number, body.nodes[slot]});
+    }
+    return place;
+}
+
+}  // namespace
+
+bool ServiceImpl::refuses_bodies() const {
+    if (!is_full()) return false;
+    const auto table = layout_.table();
+    return table == nullptr || options_.self.is_zero() || !are_enough(*table, options_.self);
+}
+
+bool ServiceImpl::is_up(const base::NodeId& node) const {
+    if (is_self(node)) return !is_full();
+    return options_.remote != nullptr && options_.remote->is_up(node);
+}
+
+// While one request looks whether the table is still the one, others use what there is.
+Task<Result<std::shared_ptr<const LayoutTable>>> ServiceImpl::layout_table() {
+    auto table = layout_.table();
+    if (!layout_.wants_refresh(now())) co_return table;
+    auto read = co_await read_layout();
+    layout_.put(read ? *read : nullptr, now());
+    co_return read;
+}
+
+Task<Result<std::shared_ptr<const LayoutTable>>> ServiceImpl::read_layout() {
+    auto viewed = co_await router_->system().view();
+    CO_TRY_ASSIGN(meta::View view, viewed);
+    CO_TRY_ASSIGN(const proto::Layout layout, view.layout());
+    auto table = layout_.table();
+    if (table && table->version() == layout.version()) co_return table;
+    auto read = co_await LayoutTable::read(control_, std::move(view));
+    co_return read;
+}
+
+Task<Result<StoredBody>> ServiceImpl::settle(StoredBody body) {
+    HAMSTER_ASSERT(body.blob.has_value());
+    const auto blob = base::BlobId::from_bytes(body.blob->blob_id());
+    HAMSTER_ASSERT(blob.has_value());
+    CO_TRY_ASSIGN(const Shape shape, shape_of(body.blob->geometry()));
+    HAMSTER_ASSERT(body.nodes.size() == shape.width(), body.nodes.size());
+    layout_.age();
+    auto viewed = co_await router_->system().view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    CO_TRY_ASSIGN(const proto::Layout layout, view.layout());
+    CO_TRY_ASSIGN(const meta::PartitionPlaces places, view.places(base::partition_of(*blob)));
+    if (places.nodes.size() < shape.width()) {
+        co_return fail(Code::kUnavailable, "the layout has become too narrow for the body");
+    }
+    const PullOrder order{place_of(body, *blob, shape), {}};
+    std::vector<std::uint32_t> moved;
+    std::vector<Task<bool>> pulls;
+    for (std::uint32_t slot = 0; slot < shape.width(); ++slot) {
+        if (places.nodes[slot] == body.nodes[slot]) continue;
+        body.nodes[slot] = places.nodes[slot];
+        moved.push_back(slot);
+        pulls.push_back(
+            pull_to(places.nodes[slot], {order.blob, base::Slot{static_cast<std::uint8_t>(slot)}}));
+    }
+    const std::vector<bool> pulled = co_await runtime::when_all(std::move(pulls));
+    std::uint64_t missing = body.blob->geometry().missing();
+    for (std::size_t i = 0; i < moved.size(); ++i) {
+        const std::uint64_t bit = 1ULL << moved[i];
+        missing = pulled[i] ? missing & ~bit : missing | bit;
+    }
+    const auto present = shape.width() - static_cast<std::uint32_t>(std::popcount(missing));
+    if (present < floor_of(shape.geometry.profile)) {
+        co_return fail(Code::kUnavailable, "too few nodes could fetch what moved to them");
+    }
+    body.blob->mutable_geometry()->set_missing(missing);
+    body.blob->set_layout_version(layout.version());
+    co_return body;
+}
+
+// Makes a node have a shard that was just written elsewhere.
+Task<bool> ServiceImpl::pull_to(base::NodeId node, PullOrder order) {
+    Result<void> pulled;
+    const base::BlobId blob = order.blob.blob;
+    const std::uint32_t slot = order.slot.value;
+    if (is_self(node)) {
+        pulled = co_await restore_shard(std::move(order.blob), order.slot);
+    } else if (options_.remote == nullptr) {
+        pulled = fail(Code::kUnavailable, "this node reaches no others");
+    } else {
+        auto answer = co_await options_.remote->call(node, RemoteMethod::kPull, encode_pull(order));
+        if (!answer) pulled = std::unexpected(std::move(answer).error());
+    }
+    if (!pulled) {
+        LOG_WARN("objects", "slot {} of blob {} is not on its new node {} yet: {}", slot,
+                 blob.hex(), node.hex(), pulled.error().context);
+    }
+    co_return pulled.has_value();
+}
+
+// The client is not kept waiting for other nodes.
+Task<void> ServiceImpl::discard(StoredBody body) {
+    if (!body.blob) co_return;
+    const auto blob = base::BlobId::from_bytes(body.blob->blob_id());
+    HAMSTER_ASSERT(blob.has_value());
+    auto executor = co_await runtime::asio::this_coro::executor;
+    LoopState* const loop = loop_of(executor);
+    for (std::size_t i = 0; i < body.nodes.size(); ++i) {
+        const base::Slot slot{static_cast<std::uint8_t>(i)};
+        const shards::ShardId shard{*blob, slot};
+        if (meta::is_missing(body.blob->geometry(), slot)) continue;
+        if (is_self(body.nodes[i])) {
+            co_await remove_here(shard);
+        } else if (loop->gate.is_open()) {
+            runtime::spawn(loop->executor, loop->gate, "discard", abandon_at(body.nodes[i], shard));
+        }
+    }
+}
+
+Task<void> ServiceImpl::abandon_at(base::NodeId node, shards::ShardId shard) {
+    if (options_.remote == nullptr) co_return;
+    auto answer =
+        co_await options_.remote->call(node, RemoteMethod::kAbandon, encode_abandon(shard));
+    if (!answer) {  // a write that goes silent is given up there, and an orphan found
+        LOG_INFO("objects", "blob {} slot {} is not given up on node {}: {}", shard.blob.hex(),
+                 shard.slot.value, node.hex(), answer.error().context);
+    }
+}
+
+Task<void> ServiceImpl::remove_here(shards::ShardId shard) {
+    std::vector<shards::ShardId> ids;
+    ids.push_back(shard);
+    auto removed = co_await shards_->remove(std::move(ids));
+    if (!removed) {  // the orphan scan will find it
+        LOG_WARN("objects", "discard of blob {}: {}", shard.blob.hex(), removed.error().context);
+    }
+}
+
+}  // namespace hamster::objects
