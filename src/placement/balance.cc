@@ -1,6 +1,5 @@
-// The steps that look at all partitions at once: loads, then slots, become even.
+// The step that makes the loads of the nodes even.
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -83,10 +82,10 @@ class Balancer {
         return then > now ? then - now : 0;
     }
 
-    // Along the shortest chain of nodes from a source to a target each passes a place on to the
-    // next, so that only the loads of its ends change. False: there is no chain.
+    // Along the best chain of nodes from a source to a target each passes a place on to the next,
+    // so that only the loads of its ends change. False: there is no chain.
     bool pass_along(Scope scope, Predicate is_source, Predicate is_target) {
-        const std::vector<GroupIndex> chain = shortest_chain(scope, is_source, is_target);
+        const std::vector<GroupIndex> chain = best_chain(scope, is_source, is_target);
         if (chain.empty()) return false;
         std::vector<std::pair<PlaceIndex, GroupIndex>> done;  // and who had it
         for (std::size_t i = 0; i + 1 < chain.size(); ++i) {
@@ -105,26 +104,29 @@ class Balancer {
         for (auto it = done.rbegin(); it != done.rend(); ++it) draft_.pass(it->first, it->second);
     }
 
-    // Breadth first. The nodes from source to target; empty: none.
-    std::vector<GroupIndex> shortest_chain(Scope scope, Predicate is_source, Predicate is_target) {
+    // The nodes from source to target such that the fewest kept places are passed on, then the
+    // fewest places; empty: no chain. Breadth first, where steps by new places come before all
+    // others: what is reached first is reached by the fewest kept places.
+    std::vector<GroupIndex> best_chain(Scope scope, Predicate is_source, Predicate is_target) {
         std::vector<GroupIndex> from(tree_.nodes(), kNobody);
-        std::deque<GroupIndex> queue;
-        for (GroupIndex node = 0; node < tree_.nodes(); ++node) {
-            if (!(this->*is_source)(node)) continue;
-            from[node] = node;
-            queue.push_back(node);
-        }
-        if (queue.empty()) return {};
+        std::vector<GroupIndex> reached;
         std::vector<GroupIndex> open;  // not reached yet
         for (GroupIndex node = 0; node < tree_.nodes(); ++node) {
-            if (from[node] == kNobody) open.push_back(node);
+            const bool starts = (this->*is_source)(node);
+            if (starts) from[node] = node;
+            (starts ? reached : open).push_back(node);
         }
-        for (; !queue.empty() && !open.empty(); queue.pop_front()) {
-            const GroupIndex giver = queue.front();
-            for (const GroupIndex taker : takers_of(giver, scope, open)) {
+        std::size_t done_with_new = 0;  // of `reached`
+        std::size_t done_with_all = 0;
+        while (!open.empty()) {
+            const bool is_new = done_with_new < reached.size();
+            std::size_t& done = is_new ? done_with_new : done_with_all;
+            if (done == reached.size() || (!is_new && scope == Scope::kNew)) break;
+            const GroupIndex giver = reached[done++];
+            for (const GroupIndex taker : takers_of(giver, is_new ? Scope::kNew : scope, open)) {
                 from[taker] = giver;
                 if ((this->*is_target)(taker)) return chain_to(taker, from);
-                queue.push_back(taker);
+                reached.push_back(taker);
             }
         }
         return {};
@@ -178,82 +180,8 @@ class Balancer {
     Spread spread_;
 };
 
-// Swaps the slots of two nodes in a partition.
-class Evener {
-  public:
-    Evener(Draft& draft, Scope scope) : draft_(draft), scope_(scope) {}
-
-    void even() {
-        while (pass()) {  // ends: each swap makes the same sums over all nodes better
-        }
-    }
-
-  private:
-    bool pass() {
-        bool has_swapped = false;
-        for (PlaceIndex one = 0; one < draft_.places(); ++one) {
-            if (!draft_.is_in(scope_, one)) continue;
-            const PlaceIndex end = draft_.first_of(draft_.partition_of(one)) + draft_.width();
-            for (PlaceIndex other = one + 1; other < end; ++other) {
-                if (!draft_.is_in(scope_, other) || !is_better_swapped(one, other)) continue;
-                draft_.swap(one, other);
-                has_swapped = true;
-            }
-        }
-        return has_swapped;
-    }
-
-    // Even enough comes first; then, where it costs no movement, the spread of the lower slots, and
-    // then perfectly even.
-    bool is_better_swapped(PlaceIndex one, PlaceIndex other) const {
-        const std::int64_t rough = change_by_swap(one, other, kEvenEnough);
-        if (rough != 0) return rough < 0;
-        if (draft_.is_kept(one) || draft_.is_kept(other)) return false;
-        const GroupIndex node = draft_.at(one);
-        const GroupIndex other_node = draft_.at(other);
-        const std::uint32_t now =
-            draft_.closeness(one, node, other) + draft_.closeness(other, other_node, one);
-        const std::uint32_t then =
-            draft_.closeness(one, other_node, other) + draft_.closeness(other, node, one);
-        if (then != now) return then < now;
-        return change_by_swap(one, other, kPerfect) < 0;
-    }
-
-    // How the unevenness of both nodes changes.
-    std::int64_t change_by_swap(PlaceIndex one, PlaceIndex other, std::uint32_t slack_part) const {
-        const std::uint32_t slot = draft_.slot_of(one);
-        const std::uint32_t other_slot = draft_.slot_of(other);
-        return change_of(draft_.at(one), slot, other_slot, slack_part) +
-               change_of(draft_.at(other), other_slot, slot, slack_part);
-    }
-    // Of the node, when one of its places goes to another slot.
-    std::int64_t change_of(GroupIndex node, std::uint32_t from, std::uint32_t to,
-                           std::uint32_t slack_part) const {
-        const std::uint32_t slack = draft_.slot_least(node) / slack_part;
-        const std::uint32_t has = draft_.load(node, from);
-        const std::uint32_t gets = draft_.load(node, to);
-        return uneven(node, has - 1, slack) + uneven(node, gets + 1, slack) -
-               uneven(node, has, slack) - uneven(node, gets, slack);
-    }
-    // With so many places in a slot; `slack` more or less than its share do not count.
-    std::int64_t uneven(GroupIndex node, std::uint32_t load, std::uint32_t slack) const {
-        const std::int64_t over = std::int64_t{load} - draft_.slot_most(node) - slack;
-        const std::int64_t under = std::int64_t{draft_.slot_least(node)} - slack - load;
-        const std::int64_t off = std::max({over, under, std::int64_t{0}});
-        return off * off;
-    }
-
-    static constexpr std::uint32_t kEvenEnough = 64;  // a 64th of the share is slack
-    static constexpr std::uint32_t kPerfect = UINT32_MAX;
-
-    Draft& draft_;
-    Scope scope_;
-};
-
 }  // namespace
 
 void balance(Draft& draft) { Balancer(draft).balance(); }
-
-void even_slots(Draft& draft, Scope scope) { Evener(draft, scope).even(); }
 
 }  // namespace hamster::placement
