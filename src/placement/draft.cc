@@ -18,6 +18,8 @@ Draft::Draft(const Tree& tree, const Table* previous, std::span<const Place> pin
         const std::uint64_t of_slot = share / width();
         wanted_.push_back({rounded_down(share, kOnePlace), rounded_up(share, kOnePlace),
                            rounded_down(of_slot, kOnePlace), rounded_up(of_slot, kOnePlace)});
+        host_of_.push_back(tree[node].parent);
+        zone_of_.push_back(tree[host_of_.back()].parent);
     }
     if (previous != nullptr) adopt(*previous);
     for (const Place place : pinned) {
@@ -48,6 +50,24 @@ bool Draft::holds(std::uint16_t partition, GroupIndex node) const {
 
 Cost Draft::cost(std::uint16_t partition, GroupIndex node) const {
     return rendezvous_cost(tree_->id(node), partition, (*tree_)[node].weight);
+}
+
+std::uint32_t Draft::closeness(PlaceIndex place, GroupIndex node, PlaceIndex except) const {
+    constexpr std::uint32_t kZoneRatherThanHost = 256;  // more than all slots can add up to
+    static_assert(kMaxWidth * kMaxWidth <= kZoneRatherThanHost);
+    const std::uint32_t slot = slot_of(place);
+    const PlaceIndex first = place - slot;
+    std::uint32_t sum = 0;
+    for (std::uint32_t i = 0; i < width(); ++i) {
+        const PlaceIndex other = first + i;
+        if (other == place || other == except || at_[other] == kNobody) continue;
+        if (zone_of_[at_[other]] != zone_of_[node]) continue;
+        // Objects that use the first slots only have both if they use the higher one.
+        const std::uint32_t users = width() - std::max(slot, i);
+        sum += users * kZoneRatherThanHost;
+        if (host_of_[at_[other]] == host_of_[node]) sum += users;
+    }
+    return sum;
 }
 
 void Draft::count(PlaceIndex place, std::uint32_t change) {

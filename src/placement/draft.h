@@ -14,6 +14,10 @@ namespace hamster::placement {
 using PlaceIndex = std::uint32_t;
 inline constexpr GroupIndex kNobody = UINT32_MAX;
 
+// Which places a step may change: those that are new anyway, or also those that would count as
+// moved. Pinned ones never.
+enum class Scope : std::uint8_t { kNew, kAll };
+
 class Draft {
   public:
     Draft(const Tree& tree, const Table* previous, std::span<const Place> pinned);
@@ -31,6 +35,9 @@ class Draft {
     [[nodiscard]] bool is_pinned(PlaceIndex place) const { return pinned_[place]; }
     // Whether its node has it from the table before: to take it away is a movement.
     [[nodiscard]] bool is_kept(PlaceIndex place) const { return at_[place] == before_[place]; }
+    [[nodiscard]] bool is_in(Scope scope, PlaceIndex place) const {
+        return !is_pinned(place) && (scope == Scope::kAll || !is_kept(place));
+    }
     [[nodiscard]] bool holds(std::uint16_t partition, GroupIndex node) const;
     [[nodiscard]] std::uint32_t load(GroupIndex node) const { return load_[node]; }
     [[nodiscard]] std::uint32_t load(GroupIndex node, std::uint32_t slot) const {
@@ -44,6 +51,13 @@ class Draft {
     }
     [[nodiscard]] std::uint32_t slot_most(GroupIndex node) const { return wanted_[node].slot_most; }
     [[nodiscard]] Cost cost(std::uint16_t partition, GroupIndex node) const;
+    // How close `node` in `place` would stand to others of its zone, or else its host: 0 to nobody,
+    // more the lower the slots. What is in `place` and in `except` now does not count.
+    [[nodiscard]] std::uint32_t closeness(PlaceIndex place, GroupIndex node,
+                                          PlaceIndex except) const;
+    [[nodiscard]] std::uint32_t closeness(PlaceIndex place, GroupIndex node) const {
+        return closeness(place, node, place);
+    }
 
     void give(PlaceIndex place, GroupIndex node);  // it is nobody's
     void take(PlaceIndex place);                   // it is somebody's
@@ -70,6 +84,8 @@ class Draft {
 
     const Tree* tree_;
     std::vector<Wanted> wanted_;
+    std::vector<GroupIndex> host_of_;
+    std::vector<GroupIndex> zone_of_;
     std::vector<GroupIndex> at_;
     std::vector<GroupIndex> before_;  // kNobody: its node was another one, or may not hold
     std::vector<bool> pinned_;
@@ -85,5 +101,7 @@ void free_crowded(Draft& draft);
 void fill(Draft& draft);
 // Passes places on until every node has its share rounded up or down, as far as the spread allows.
 void balance(Draft& draft);
+// Swaps places inside partitions until no swap makes the slots of their nodes more even.
+void even_slots(Draft& draft, Scope scope);
 
 }  // namespace hamster::placement

@@ -28,10 +28,8 @@ std::size_t holders_among(std::span<const Node> nodes) {
         std::ranges::count_if(nodes, [](const Node& node) { return node.may_hold; }));
 }
 
-}  // namespace
-
 Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::uint32_t width,
-                      std::span<const Place> pinned) {
+                      std::span<const Place> pinned, Scope slots) {
     check(nodes, width);
     if (previous != nullptr) {
         const auto flaw = flaw_of(*previous);
@@ -47,7 +45,20 @@ Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::u
     free_crowded(draft);
     fill(draft);
     balance(draft);
+    even_slots(draft, slots);
     return draft.table();
+}
+
+}  // namespace
+
+Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::uint32_t width,
+                      std::span<const Place> pinned) {
+    return compute(previous, nodes, width, pinned, Scope::kNew);
+}
+
+Result<Table> compute_with_even_slots(const Table* previous, std::span<const Node> nodes,
+                                      std::uint32_t width, std::span<const Place> pinned) {
+    return compute(previous, nodes, width, pinned, Scope::kAll);
 }
 
 std::vector<Share> ideal_shares(std::span<const Node> nodes, std::uint32_t width) {

@@ -35,6 +35,7 @@ struct Node {
     bool may_hold = true;      // false: draining, leaving or removed; it loses all its places
 };
 
+// About 0.1 s for 100 nodes and a width of 6, 1 s for 1000.
 // The table after `previous` (nullptr: none yet) for these nodes; ids unique and not zero, at most
 // kMaxNodes. Width 1 to kMaxWidth. Nodes of `previous` that are not among `nodes` may not hold.
 // Slots of `previous` at and above `width` are dropped. `pinned`: places of `previous` that keep
@@ -42,6 +43,12 @@ struct Node {
 // kPrecondition: fewer than `width` nodes may hold. The result has a node in every slot.
 Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::uint32_t width,
                       std::span<const Place> pinned = {});
+
+// The same, and then nodes swap the slots that they have in a partition until the slots of each are
+// about as even as in a new table: rule 6 before rule 5. Each swap moves two places. A cluster that
+// grew node by node has its first nodes in the first slots, which small objects use.
+Result<Table> compute_with_even_slots(const Table* previous, std::span<const Node> nodes,
+                                      std::uint32_t width, std::span<const Place> pinned = {});
 
 // Some number of places of a node.
 struct Share {

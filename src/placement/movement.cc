@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "placement/tree.h"
+
 namespace hamster::placement {
 
 namespace {
@@ -40,19 +42,23 @@ Movement movement(const Table& from, const Table& to) {
 }
 
 std::uint32_t least_movement(const Table& from, std::span<const Node> nodes, std::uint32_t width) {
-    std::map<NodeId, std::uint32_t> held;
+    const auto holders = std::ranges::count_if(nodes, &Node::may_hold);
+    if (static_cast<std::size_t>(holders) < width) return 0;
+    const Tree tree(nodes, width);
+    std::vector<std::uint32_t> held(tree.nodes() + 1);  // the last one: who may not hold
     for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
         const auto kept = from.of(partition).first(std::min(from.width, width));
-        for (const NodeId& node : kept) {
-            ++held[node];
-        }
+        for (const NodeId& node : kept) ++held[tree.find(node)];
     }
-    std::uint32_t least = 0;
-    for (const Share& ideal : ideal_shares(nodes, width)) {
-        const std::uint32_t has = held[ideal.node];
-        if (ideal.places > has + 1) least += ideal.places - has - 1;  // it may round down
+    // Some must gain so much; and what the others may keep leaves so much.
+    std::uint32_t gained = 0;
+    std::uint32_t left = std::uint32_t{kPartitions} * width;
+    for (GroupIndex node = 0; node < tree.nodes(); ++node) {
+        const std::uint32_t least = rounded_down(tree[node].share, kOnePlace);
+        gained += least - std::min(least, held[node]);
+        left -= std::min(held[node], rounded_up(tree[node].share, kOnePlace));
     }
-    return least;
+    return std::max(gained, left);
 }
 
 }  // namespace hamster::placement

@@ -25,7 +25,8 @@ struct Movement {
 Movement movement(const Table& from, const Table& to);
 
 // The least number of places that any table with the ideal shares of these nodes has to move, new
-// slots included. Spread and pinned places may demand more. 0 when `width` nodes are not there.
+// slots included. Spread and pinned places may demand more. 0 when fewer
+// than `width` nodes may hold.
 std::uint32_t least_movement(const Table& from, std::span<const Node> nodes, std::uint32_t width);
 
 }  // namespace hamster::placement

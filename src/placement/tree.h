@@ -75,6 +75,7 @@ class Spread {
     explicit Spread(const Tree& tree);
 
     void clear();  // nobody has a slot
+    [[nodiscard]] bool has(GroupIndex node) const { return needed_[node] != 0; }
     [[nodiscard]] bool may_add(GroupIndex node) const;
     // `node` has no slot yet. Allowed or not: pinned places are not asked.
     void add(GroupIndex node);
