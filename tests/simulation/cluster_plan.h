@@ -41,6 +41,10 @@ inline constexpr int kClusterFaults = 25;
 
 std::string_view name_of(ClusterFault fault);
 
+// Whether a node whose disk was emptied can take over the slots of the one it was. The product
+// cannot yet: while this is false no seed empties a disk.
+inline constexpr bool kLostDisksAreReplaced = false;
+
 struct ClusterPlan {
     std::uint64_t seed = 0;
     int nodes = 3;     // at most

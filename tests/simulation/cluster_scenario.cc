@@ -212,7 +212,7 @@ void ClusterScenario::check_nodes() {
         spawn(client.check_node(member.get(), kRequestLimit));
         (void)wait([this] { return working_ == 0; }, seconds(120));
     }
-    read_through(cluster_.serving(), false);
+    read_through(cluster_.taking_part(), false);
 }
 
 void ClusterScenario::read_through(const std::vector<Member*>& members, bool may_fail) {
@@ -264,7 +264,7 @@ void ClusterScenario::become_redundant(std::string_view when, bool graces_are_ov
 // As many as may be missing at once, or fewer.
 std::vector<Member*> ClusterScenario::some_spare() {
     std::vector<Member*> chosen;
-    std::vector<Member*> all = cluster_.serving();
+    std::vector<Member*> all = cluster_.taking_part();
     const std::uint64_t most = 1 + cluster_.below(3);
     while (!all.empty() && chosen.size() < most) {
         const std::size_t i = cluster_.below(all.size());
@@ -278,7 +278,7 @@ std::vector<Member*> ClusterScenario::some_spare() {
 void ClusterScenario::wait_for_leader() {
     const auto all_know = [this] {
         Member* const head = cluster_.leader();
-        return head != nullptr && std::ranges::all_of(cluster_.serving(), [&](Member* member) {
+        return head != nullptr && std::ranges::all_of(cluster_.taking_part(), [&](Member* member) {
                    return member->node()->metadata().driver().core().leader() == head->id;
                });
     };
@@ -299,7 +299,7 @@ void ClusterScenario::outage() {
         cluster_.power_off(*member, Micros(0));
     }
     wait_for_leader();
-    read_through(cluster_.serving(), false);
+    read_through(cluster_.taking_part(), false);
     if (!report_.failed()) check_nodes();
     for (Member* member : chosen) member->wants_up = true;
     if (!report_.failed()) settle("after an outage");
@@ -314,7 +314,7 @@ void ClusterScenario::calamity() {
     for (Member* member : chosen) member->wants_up = false;
     if (cluster_.chance(40)) (void)storage_.rot_shards(3);
     wait_for_leader();
-    read_through(cluster_.serving(), false);
+    read_through(cluster_.taking_part(), false);
     for (Member* member : chosen) member->wants_up = true;
     if (!report_.failed()) settle("after a calamity");
     if (!report_.failed()) become_redundant("after a calamity", false);
@@ -327,10 +327,10 @@ void ClusterScenario::catastrophe() {
     look_at_disks();
     storage_.remember();
     wait_for_leader();
-    read_through(cluster_.serving(), true);
+    read_through(cluster_.taking_part(), true);
     if (!report_.failed()) settle("after a catastrophe");
     (void)wait([] { return false; }, seconds(20));
-    read_through(cluster_.serving(), true);
+    read_through(cluster_.taking_part(), true);
     look_at_disks();
     if (report_.failed()) return;
     if (const auto found = storage_.compare_with_remembered()) {
@@ -408,6 +408,27 @@ const std::set<std::string, std::less<>>& expected_cluster_points() {
                                                   "op.delete",
                                                   "op.list",
                                                   "op.create-bucket",
+                                                  "op.copy",
+                                                  "op.copy-anew",
+                                                  "op.get-range",
+                                                  "op.get-slowly",
+                                                  "op.create-upload",
+                                                  "op.upload-part",
+                                                  "op.upload-part-copy",
+                                                  "op.complete-upload",
+                                                  "op.abort-upload",
+                                                  "status.206",
+                                                  "holder.killed",
+                                                  "coordinator.killed.0",
+                                                  "coordinator.killed.2",
+                                                  "rot.shard",
+                                                  "rot.disk",
+                                                  "rot.two-shards-of-a-blob",
+                                                  "redundant.15s",
+                                                  "outage.1",
+                                                  "outage.2",
+                                                  "lost-too-much",
+                                                  "leap",
                                                   "status.0",
                                                   "status.200",
                                                   "status.204",

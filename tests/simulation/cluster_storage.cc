@@ -196,12 +196,13 @@ void ClusterStorage::lose_too_much() {
     auto promised = promises();
     if (!promised) return;
     cluster_->lost_too_much = true;
-    std::vector<Member*> members = cluster_->serving();
+    std::vector<Member*> members = cluster_->taking_part();
     shuffle(members);
     for (Member* member : members) {
         std::set<base::NodeId> dead = dead_;
         dead.insert(member->id);
-        const bool is_let_go = cluster_->chance(60) && keeps_quorum(dead) && members.size() > 1;
+        const bool is_let_go = kLostDisksAreReplaced && cluster_->chance(60) &&
+                               keeps_quorum(dead) && members.size() > 1;
         if (is_let_go) empty(*member);
     }
     for (const PromisedBlob& blob : *promised) {
@@ -227,12 +228,13 @@ std::string ClusterStorage::gap() {
         const auto row = view.node(id);
         if (row && *row) return fmt::format("{}, whose disk was lost, is a member", id.hex());
     }
-    return redundancy_gap(view);
+    const std::string gap = redundancy_gap(view);
+    return gap.empty() ? miscounted(view) : gap;
 }
 
 void ClusterStorage::inspect() {
     found_.clear();
-    for (Member* member : cluster_->serving()) {
+    for (Member* member : cluster_->taking_part()) {
         ++inspecting_;
         auto errand = std::make_shared<Errand>();
         auto found = std::make_shared<Found>();

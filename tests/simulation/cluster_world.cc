@@ -66,6 +66,12 @@ std::vector<Member*> SimCluster::serving() {
     return out;
 }
 
+std::vector<Member*> SimCluster::taking_part() {
+    std::vector<Member*> all = serving();
+    std::erase_if(all, [](const Member* member) { return member->is_removed; });
+    return all;
+}
+
 Member* SimCluster::any_serving() {
     const std::vector<Member*> all = serving();
     return all.empty() ? nullptr : all[below(all.size())];

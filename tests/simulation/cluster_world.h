@@ -59,6 +59,8 @@ class SimCluster {
     [[nodiscard]] std::vector<std::unique_ptr<Member>>& members() { return members_; }
     // Those with a node that serves, paused ones too.
     [[nodiscard]] std::vector<Member*> serving();
+    // Of these, those that are members still.
+    [[nodiscard]] std::vector<Member*> taking_part();
     [[nodiscard]] Member* leader();
     [[nodiscard]] Member* any_serving();
     // Who has applied all that anybody ever had; null: nobody who serves has.
