@@ -165,6 +165,9 @@ std::function<std::optional<Error>(const Traffic&)> fails_after(std::set<std::ui
     };
 }
 
+// Until nodes that took nothing are given another chance.
+Task<void> forgive(SimCluster* cluster) { co_await cluster->sleep_ms(11'000); }
+
 Task<void> dies_in_mid_body(SimCluster* cluster) {
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 5, 6});
     std::uint64_t objects = 0;
@@ -180,6 +183,7 @@ Task<void> dies_in_mid_body(SimCluster* cluster) {
             cluster->network.forget();
             auto text = co_await get_on(cluster->node(2), "key");
             EXPECT_TRUE(text == pattern_text(seed, {0, 6'000'000}));
+            co_await forgive(cluster);
         }
     }
     EXPECT_EQ(cluster->metric("hamster_degraded_writes_total"), objects);
@@ -205,6 +209,9 @@ Task<void> too_many_die(SimCluster* cluster) {
             cluster->network.trouble = fails_after({2, 3, 4, 5, 6}, slices, Code::kNoSpace);
             auto full = co_await store_on(cluster->node(1), 1, size);
             EXPECT_EQ(full.has_value() ? Code::kNotFound : full.error().code, Code::kNoSpace);
+            auto again = co_await store_on(cluster->node(1), 1, size);
+            EXPECT_EQ(again.has_value() ? Code::kNotFound : again.error().code, Code::kNoSpace);
+            co_await forgive(cluster);
         }
     }
     co_await expect_shards(cluster, 0);
@@ -248,6 +255,30 @@ Task<void> slow_holder(SimCluster* cluster) {
     }
 }
 TEST(BodyWrite, AStuckNodeIsGivenUpOn) { run_scene({.nodes = 6, .seed = 8}, slow_holder); }
+
+// The first body finds out; the next ones go elsewhere, and try again after a while.
+Task<void> full_holder(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3, 4});
+    cluster->network.trouble = fails_after({4}, 0, Code::kNoSpace);
+    int refused = 0;
+    for (int i = 0; i < 12; ++i) {
+        auto body = co_await store_on(cluster->node(1), 1, 500'000);
+        if (!body) ++refused;
+        if (body) EXPECT_EQ(body->blob->geometry().missing(), 0U);
+    }
+    EXPECT_EQ(refused, 1) << "2+1 needs all three";
+    cluster->network.forget();
+    co_await cluster->sleep_ms(12'000);
+    const std::uint64_t before = cluster->node(4)->shards->stats().shards;
+    for (int i = 0; i < 12; ++i) {
+        auto body = co_await store_on(cluster->node(1), 1, 500'000);
+        EXPECT_TRUE(body.has_value());
+    }
+    EXPECT_GT(cluster->node(4)->shards->stats().shards, before);
+}
+TEST(BodyWrite, ANodeWhoseDiskIsFullIsAvoidedForAWhile) {
+    run_scene({.nodes = 4, .seed = 14}, full_holder);
+}
 
 // All are equally slow: nobody is dropped.
 Task<void> slow_network(SimCluster* cluster) {

@@ -98,10 +98,12 @@ Task<Result<Target>> ServiceImpl::choose_target(bool is_small) {
     auto read = co_await layout_table();
     CO_TRY_ASSIGN(const auto table, read);
     const Chooser chooser{[this] { return mint_blob_id(); },
-                          [this](base::NodeId node) { return is_up(node); }};
+                          [this](base::NodeId node) { return takes_shards(node); }};
     auto target = choose(*table, is_small, chooser);
     if (target) co_return std::move(*target);
-    if (is_full()) co_return fail(Code::kNoSpace, "the disk is full");
+    if (is_full() || shunned_.has_full(now())) {
+        co_return fail(Code::kNoSpace, "the disks of too many nodes are full");
+    }
     co_return fail(Code::kUnavailable, "too few nodes are up to store a body");
 }
 
