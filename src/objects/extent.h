@@ -21,7 +21,7 @@ struct BlobMap {
     base::BlobId id;  // that the shards bear; parts may call it by another
     Shape shape;
     proto::Blob row;  // whole, for meta::places_of()
-    std::shared_ptr<const meta::PartitionPlaces> places;
+    std::shared_ptr<const meta::PartitionPlaces> places;  // null: there are no other nodes
 };
 
 // Bytes [offset, offset + length) of one blob.

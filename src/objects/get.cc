@@ -45,7 +45,25 @@ struct ReadState {
     bool abandoned = false;  // the reader is gone: results are dropped
 };
 
+// Of the one slot of a blob that is all on this node, as everything is on a lone one: no need to
+// gather anything.
+bool is_all_here(const ServiceImpl& service, const BlobMap& blob) {
+    if (blob.shape.width() > 1) return false;
+    if (blob.places == nullptr) return true;
+    const std::vector<base::NodeId> places = service.places_of(blob, base::Slot{0});
+    return !places.empty() && service.is_self(places.front());
+}
+
 Task<Result<Pieces>> read_stripe(ServiceImpl* service, LoopState* loop, StripeRead read) {
+    if (is_all_here(*service, *read.blob)) {
+        const shards::ShardId shard{read.blob->id, base::Slot{0}};
+        auto slice = co_await service->shards()->read(shard, read.stripe);
+        if (slice && slice->size() == read.blob->shape.slice_length(read.stripe)) {
+            Pieces pieces;
+            pieces.push_back(cut(std::move(*slice), parts_of(read).front()));
+            co_return pieces;
+        }
+    }  // else it is looked for again, and looked at more closely
     const auto fetch = std::make_shared<StripeFetch>(service, loop, std::move(read));
     auto pieces = co_await fetch->run();
     co_return pieces;
@@ -139,6 +157,7 @@ std::vector<base::BlobId> blobs_of(const std::vector<Extent>& extents) {
 std::vector<AwayBlob> away_blobs_of(const ServiceImpl& service,
                                     const std::vector<Extent>& extents) {
     std::vector<AwayBlob> blobs;
+    if (!service.is_shared()) return blobs;
     for (const Extent& extent : extents) {
         for (std::uint32_t i = 0; i < extent.blob->shape.width(); ++i) {
             const base::Slot slot{static_cast<std::uint8_t>(i)};
@@ -153,11 +172,11 @@ std::vector<AwayBlob> away_blobs_of(const ServiceImpl& service,
 // What the rows say about the extents of one range.
 class LookUp {
   public:
-    explicit LookUp(const meta::View* view) : view_(view) {}
+    LookUp(const meta::View* view, bool has_others) : view_(view), has_others_(has_others) {}
 
     // Refuses a row that contradicts the part.
     Result<void> fill_in(Extent* extent) {
-        TRY_ASSIGN(const auto found, view_->find_blob(extent->named));
+        TRY_ASSIGN(auto found, view_->find_blob(extent->named));
         if (!found || found->blob.size() != extent->blob_size) {
             LOG_ERROR("objects", "blob {} has no usable row", extent->named.hex());
             return fail(Code::kCorrupt, "the blob of a part has no usable row");
@@ -165,8 +184,10 @@ class LookUp {
         auto blob = std::make_shared<BlobMap>();
         blob->id = found->id;
         TRY_ASSIGN(blob->shape, shape_of(found->blob));
-        TRY_ASSIGN(blob->places, places_of(base::partition_of(found->id)));
-        blob->row = found->blob;
+        if (has_others_) {
+            TRY_ASSIGN(blob->places, places_of(base::partition_of(found->id)));
+        }
+        blob->row = std::move(found->blob);
         extent->blob = std::move(blob);
         return {};
     }
@@ -183,6 +204,7 @@ class LookUp {
     }
 
     const meta::View* view_;
+    const bool has_others_;
     std::map<std::uint16_t, PlacesPtr> places_;
 };
 
@@ -203,11 +225,9 @@ std::uint64_t largest_stripe(const std::vector<Extent>& extents) {
 }  // namespace
 
 std::vector<base::NodeId> ServiceImpl::places_of(const BlobMap& blob, base::Slot slot) const {
-    if (!options_.self.is_zero()) {
-        return meta::places_of(blob.row, *blob.places, slot, options_.founder);
-    }
+    if (blob.places) return meta::places_of(blob.row, *blob.places, slot, options_.founder);
     if (meta::is_missing(blob.row, slot)) return {};
-    return {base::NodeId{}};
+    return {options_.self};
 }
 
 Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
@@ -216,7 +236,7 @@ Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
     if (stopping_.load()) co_return fail(Code::kUnavailable, "the node is stopping");
     if (range.length == 0) co_return std::make_unique<EmptyReader>();
     CO_TRY_ASSIGN(std::vector<Extent> extents, map_range(parts, range));
-    LookUp look_up(&view);
+    LookUp look_up(&view, is_shared());
     for (std::size_t i = 0; i < extents.size(); ++i) {
         CO_TRY(look_up.fill_in(&extents[i]));
         if ((i + 1) % kLookUpsPerTurn == 0) co_await control_->clock.sleep(runtime::Micros(0));
@@ -225,7 +245,8 @@ Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
     auto state = std::make_shared<ReadState>(this, loop_of(executor), extents, Lease(budget_));
     // Pinned before anything is read; the collector's grace covers the time since the view.
     state->pins = std::make_unique<const Pins>(pins_, blobs_of(extents));
-    state->away = std::make_unique<const AwayPins>(away_, away_blobs_of(*this, extents));
+    std::vector<AwayBlob> away = away_blobs_of(*this, extents);
+    if (!away.empty()) state->away = std::make_unique<const AwayPins>(away_, std::move(away));
     state->stripe_bytes = largest_stripe(extents);
     state->most_ahead = state->stripe_bytes <= shards::kSliceBytes ? kSlicesAhead : kStripesAhead;
     std::optional<StripeRead> read = state->cursor.next();

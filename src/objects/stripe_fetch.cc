@@ -23,6 +23,15 @@ bool is_about_the_slice(const Error& error) {
 
 }  // namespace
 
+base::Buffer cut(base::Buffer slice, SlicePart part) {
+    HAMSTER_ASSERT(std::size_t{part.skip} + part.take <= slice.size(), part.skip, part.take);
+    const bool is_last = slice.size() < shards::kSliceBytes;
+    if (base::planted(base::Bug::kLastSliceShort) && is_last && part.skip > 0) --part.skip;
+    if (part.skip > 0) std::memmove(slice.data(), slice.data() + part.skip, part.take);
+    slice.resize(part.take);
+    return slice;
+}
+
 StripeFetch::StripeFetch(ServiceImpl* service, LoopState* loop, StripeRead read)
     : service_(service),
       loop_(loop),
@@ -239,13 +248,7 @@ Result<void> StripeFetch::rebuild() {
 std::vector<base::Buffer> StripeFetch::take_pieces() {
     std::vector<base::Buffer> out;
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
-        SlicePart piece = pieces_[i];
-        base::Buffer slice = std::move(parts_[wanted_[i]].slice);
-        const bool is_last = length_ < shards::kSliceBytes;
-        if (base::planted(base::Bug::kLastSliceShort) && is_last && piece.skip > 0) --piece.skip;
-        if (piece.skip > 0) std::memmove(slice.data(), slice.data() + piece.skip, piece.take);
-        slice.resize(piece.take);
-        out.push_back(std::move(slice));
+        out.push_back(cut(std::move(parts_[wanted_[i]].slice), pieces_[i]));
     }
     return out;
 }

@@ -24,6 +24,9 @@ struct LoopState;
 // A slice that takes longer is asked for elsewhere as well, one way or another.
 inline constexpr runtime::Micros kHedgeAfter = std::chrono::milliseconds(150);
 
+// The part of a slice, in place.
+base::Buffer cut(base::Buffer slice, SlicePart part);
+
 class StripeFetch final : public Watched, public std::enable_shared_from_this<StripeFetch> {
   public:
     StripeFetch(ServiceImpl* service, LoopState* loop, StripeRead read);
