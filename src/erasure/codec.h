@@ -3,7 +3,7 @@
 // The code is described in docs/formats/erasure.md; it never changes, because slices are stored.
 //
 // Codec and Plan are immutable: any thread, also several at once. They compute at memory speed and
-// never wait: about 0.1 ms for a stripe of 4+2 with slices of 256 KiB.
+// never wait: 0.02 ms (GFNI) to 0.4 ms (portable) for a stripe of 4+2 with slices of 256 KiB.
 #pragma once
 
 #include <bit>

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
 
 #include "base/encoding.h"
 #include "base/property_test.h"
@@ -263,6 +265,7 @@ TEST(Kernels, CombineAsDefinedProperty) {
             shifted.push_back(Slice(i * 7 % 64));
             shifted[i].insert(shifted[i].end(), in[i].begin(), in[i].end());
         }
+        from.reserve(inputs);
         for (std::uint32_t i = 0; i < inputs; ++i) from.push_back(shifted[i].data() + i * 7 % 64);
         for (const Kernel kernel : supported_kernels()) {
             std::vector<Slice> out(outputs, Slice(length, std::byte{0xEE}));
@@ -311,13 +314,12 @@ class Guarded {
 
 TEST(Kernels, TouchNothingOutsideTheSlices) {
     for (const std::size_t length : {1UL, 7UL, 31UL, 33UL, 63UL, 65UL, 255UL, 300UL, 4097UL}) {
-        std::vector<std::unique_ptr<Guarded>> memory;
-        for (int i = 0; i < 6; ++i) memory.push_back(std::make_unique<Guarded>(length));
+        std::array<std::unique_ptr<Guarded>, 6> memory;
+        for (auto& each : memory) each = std::make_unique<Guarded>(length);
         for (const auto place : {&Guarded::at_begin, &Guarded::at_end}) {
-            std::vector<const std::byte*> in;
-            std::vector<std::byte*> out;
-            for (std::size_t i = 0; i < 4; ++i) in.push_back(((*memory[i]).*place)());
-            for (std::size_t o = 4; o < 6; ++o) out.push_back(((*memory[o]).*place)());
+            const auto at = [&](std::size_t i) { return ((*memory[i]).*place)(); };
+            const std::array<const std::byte*, 4> in{at(0), at(1), at(2), at(3)};
+            const std::array<std::byte*, 2> out{at(4), at(5)};
             for (const Kernel kernel : supported_kernels()) {
                 std::ranges::fill(memory[4]->at_begin(), memory[4]->at_end() + length,
                                   std::byte{0xEE});
@@ -367,9 +369,9 @@ TEST(CodecDeathTest, OutputsOverlap) {
 
 TEST(CodecDeathTest, WrongPlans) {
     const Codec codec({2, 1});
-    EXPECT_DEATH(static_cast<void>(codec.plan({0, 1}, {3})), "& ~all");
-    EXPECT_DEATH(static_cast<void>(codec.plan({0, 1, 3}, {2})), "& ~all");
-    EXPECT_DEATH(static_cast<void>(codec.plan({0, 1}, {1})), "present.bits\\(\\) & wanted.bits");
+    EXPECT_DEATH(std::ignore = codec.plan({0, 1}, {3}), "& ~all");
+    EXPECT_DEATH(std::ignore = codec.plan({0, 1, 3}, {2}), "& ~all");
+    EXPECT_DEATH(std::ignore = codec.plan({0, 1}, {1}), "present.bits\\(\\) & wanted.bits");
     EXPECT_DEATH(Slots{32}, "slot < kMaxSlots");
     const auto plan = codec.plan({0, 1}, {2});
     Slice memory(64);

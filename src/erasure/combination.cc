@@ -1,6 +1,5 @@
 #include "erasure/combination.h"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <functional>

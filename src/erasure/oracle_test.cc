@@ -28,6 +28,8 @@ std::vector<Slice> isal_apply(std::vector<std::uint8_t> rows, std::uint32_t k,
     std::vector<Slice> out(outputs, Slice(length));
     std::vector<std::uint8_t*> from;
     std::vector<std::uint8_t*> to;
+    from.reserve(in.size());
+    to.reserve(outputs);
     for (const Slice* slice : in) from.push_back(isal_pointer(*slice));
     for (const Slice& slice : out) to.push_back(isal_pointer(slice));
     ec_encode_data(static_cast<int>(length), static_cast<int>(k), static_cast<int>(outputs),
@@ -45,6 +47,7 @@ std::vector<std::uint8_t> isal_generator(Profile profile) {
 std::vector<const Slice*> pick(const std::vector<Slice>& slices,
                                const std::vector<std::uint32_t>& slots) {
     std::vector<const Slice*> picked;
+    picked.reserve(slots.size());
     for (const std::uint32_t slot : slots) picked.push_back(&slices[slot]);
     return picked;
 }

@@ -37,11 +37,13 @@ inline Slice arbitrary(std::size_t length, std::uint64_t seed) {
 
 inline std::vector<const std::byte*> read_pointers(const std::vector<Slice>& slices) {
     std::vector<const std::byte*> pointers;
+    pointers.reserve(slices.size());
     for (const Slice& slice : slices) pointers.push_back(slice.data());
     return pointers;
 }
 inline std::vector<std::byte*> write_pointers(std::vector<Slice>* slices) {
     std::vector<std::byte*> pointers;
+    pointers.reserve(slices->size());
     for (Slice& slice : *slices) pointers.push_back(slice.data());
     return pointers;
 }
@@ -50,6 +52,7 @@ inline std::vector<std::byte*> write_pointers(std::vector<Slice>* slices) {
 inline std::vector<Slice> encoded(const Codec& codec, std::size_t length, std::uint64_t seed = 1) {
     const Profile profile = codec.profile();
     std::vector<Slice> data;
+    data.reserve(profile.width());
     for (std::uint32_t slot = 0; slot < profile.k; ++slot) {
         data.push_back(arbitrary(length, seed * kMaxSlots + slot));
     }

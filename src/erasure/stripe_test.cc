@@ -112,6 +112,7 @@ std::string hex_of(const Buffer& buffer) { return base::hex_encode(buffer.bytes(
 
 std::vector<std::string> hex_of(const std::vector<Buffer>& buffers) {
     std::vector<std::string> texts;
+    texts.reserve(buffers.size());
     for (const Buffer& buffer : buffers) texts.push_back(hex_of(buffer));
     return texts;
 }

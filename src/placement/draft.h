@@ -35,6 +35,8 @@ class Draft {
     [[nodiscard]] bool is_pinned(PlaceIndex place) const { return pinned_[place]; }
     // Whether its node has it from the table before: to take it away is a movement.
     [[nodiscard]] bool is_kept(PlaceIndex place) const { return at_[place] == before_[place]; }
+    // Whose it was in the table before; kNobody: nobody's who may hold now.
+    [[nodiscard]] GroupIndex before(PlaceIndex place) const { return before_[place]; }
     [[nodiscard]] bool is_in(Scope scope, PlaceIndex place) const {
         return !is_pinned(place) && (scope == Scope::kAll || !is_kept(place));
     }

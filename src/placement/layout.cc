@@ -28,6 +28,22 @@ std::size_t holders_among(std::span<const Node> nodes) {
         std::ranges::count_if(nodes, [](const Node& node) { return node.may_hold; }));
 }
 
+// Who lost a slot of a partition and got another one of it gets back the one it had: the partition
+// has the same nodes, and less moves. What a swap puts right no later one touches.
+void keep_slots(Draft& draft) {
+    for (PlaceIndex place = 0; place < draft.places(); ++place) {
+        const GroupIndex node = draft.before(place);
+        if (node == kNobody || draft.is_kept(place)) continue;
+        const PlaceIndex first = draft.first_of(draft.partition_of(place));
+        for (PlaceIndex other = first; other < first + draft.width(); ++other) {
+            if (draft.at(other) != node) continue;
+            HAMSTER_ASSERT(!draft.is_kept(other), other);
+            draft.swap(place, other);
+            break;
+        }
+    }
+}
+
 Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::uint32_t width,
                       std::span<const Place> pinned, Scope slots) {
     check(nodes, width);
@@ -45,6 +61,7 @@ Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::u
     free_crowded(draft);
     fill(draft);
     balance(draft);
+    keep_slots(draft);
     even_slots(draft, slots);
     return draft.table();
 }

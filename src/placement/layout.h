@@ -35,11 +35,11 @@ struct Node {
     bool may_hold = true;      // false: draining, leaving or removed; it loses all its places
 };
 
-// About 0.1 s for 100 nodes and a width of 6, 4 s for 1000 and a width of 16: not for a control loop.
-// The table after `previous` (nullptr: none yet) for these nodes; ids unique and not zero, at most
-// kMaxNodes. Width 1 to kMaxWidth. Nodes of `previous` that are not among `nodes` may not hold.
-// Slots of `previous` at and above `width` are dropped. `pinned`: places of `previous` that keep
-// their node unless it may not hold; those without a node or above the width do not count.
+// About 0.1 s for 100 nodes and a width of 6, 4 s for 1000 and a width of 16: not for a control
+// loop. The table after `previous` (nullptr: none yet) for these nodes; ids unique and not zero, at
+// most kMaxNodes. Width 1 to kMaxWidth. Nodes of `previous` that are not among `nodes` may not
+// hold. Slots of `previous` at and above `width` are dropped. `pinned`: places of `previous` that
+// keep their node unless it may not hold; those without a node or above the width do not count.
 // kPrecondition: fewer than `width` nodes may hold. The result has a node in every slot.
 Result<Table> compute(const Table* previous, std::span<const Node> nodes, std::uint32_t width,
                       std::span<const Place> pinned = {});

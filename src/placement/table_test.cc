@@ -95,10 +95,12 @@ TEST(Tolerance, TheWorstPartitionCounts) {
     EXPECT_EQ(tolerance(table, nodes, 3, 3), (Tolerance{1, 2, 3}));
     EXPECT_EQ(tolerance(table, nodes, 1, 2), (Tolerance{1, 2, 2}));  // slots 0, 1, 2 only
     EXPECT_EQ(tolerance(table, nodes, 1, 0), Tolerance{});
-    Table one_worse = table;
-    one_worse.set({77, 0}, id(5));
-    one_worse.set({77, 4}, id(1));  // c: slots 0 and 5; a: 1 and 4
-    EXPECT_EQ(tolerance(one_worse, nodes, 2, 1), (Tolerance{1, 1, 1}));
+    const Table spread = uniform({1, 3, 5, 2, 4, 6});
+    EXPECT_EQ(tolerance(spread, nodes, 2, 1), (Tolerance{1, 1, 1}));
+    Table one_worse = spread;
+    one_worse.set({77, 1}, id(2));  // a: slots 0 and 1
+    one_worse.set({77, 3}, id(3));
+    EXPECT_EQ(tolerance(one_worse, nodes, 2, 1), (Tolerance{0, 1, 1}));
     EXPECT_EQ(tolerance(table, nodes, 2, 1), (Tolerance{0, 1, 1}));  // a: slots 0 and 1
 }
 
