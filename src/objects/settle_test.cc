@@ -64,7 +64,7 @@ Task<void> one_slot_moves(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3});
     auto body = co_await store_on(cluster->node(1), 1, kSize);
     EXPECT_TRUE(body.has_value());
-    const StoredBody before = *body;
+    const StoredBody& before = *body;
     co_await cluster->lay(2, 1, {1, 2, 4});
     const auto refused = co_await propose(cluster, "key", before);
     EXPECT_EQ(refused, proto::Answer::LAYOUT_CHANGED);
@@ -123,7 +123,7 @@ Task<void> too_few_can(SimCluster* cluster) {
     pulls.failing = {node_id(7), node_id(8)};
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 5, 6});
     auto body = co_await store_on(cluster->node(1), 1, kSize);
-    const StoredBody before = *body;
+    const StoredBody& before = *body;
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 7, 8});
     auto settled = co_await settle_on(cluster->node(1), before);
     EXPECT_EQ(settled.error().code, Code::kUnavailable);

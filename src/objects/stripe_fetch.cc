@@ -247,6 +247,7 @@ Result<void> StripeFetch::rebuild() {
 
 std::vector<base::Buffer> StripeFetch::take_pieces() {
     std::vector<base::Buffer> out;
+    out.reserve(pieces_.size());
     for (std::size_t i = 0; i < pieces_.size(); ++i) {
         out.push_back(cut(std::move(parts_[wanted_[i]].slice), pieces_[i]));
     }

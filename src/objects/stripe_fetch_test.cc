@@ -327,6 +327,7 @@ Task<void> short_of_memory(SimCluster* cluster) {
     EXPECT_TRUE(put.has_value());
     cluster->network.take_down(5);
     std::vector<Task<Result<std::string>>> reads;
+    reads.reserve(4);
     for (int i = 0; i < 4; ++i) reads.push_back(get_on(cluster->node(1), "key"));
     auto texts = co_await runtime::when_all(std::move(reads));
     for (const auto& text : texts) EXPECT_TRUE(text == pattern_text(1, {0, size}));
