@@ -1,9 +1,8 @@
 // Nodes that were up but took nothing a moment ago: a stuck one, or one whose disk is full. Bodies
-// go elsewhere for a while, as far as there is a choice; reads do not mind. Any thread; the mutex
+// go elsewhere for a while, if there is a choice; reads do not mind. Any thread; the mutex
 // is held for a moment.
 #pragma once
 
-#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -34,13 +33,6 @@ class ShunnedNodes {
         const std::lock_guard lock(mutex_);
         const auto found = nodes_.find(node);
         return found != nodes_.end() && found->second.is_full && now < found->second.until;
-    }
-    // Whether any of them is full.
-    [[nodiscard]] bool has_full(runtime::Time now) const {
-        const std::lock_guard lock(mutex_);
-        return std::ranges::any_of(nodes_, [now](const auto& entry) {
-            return entry.second.is_full && now < entry.second.until;
-        });
     }
 
   private:
