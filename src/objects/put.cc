@@ -90,7 +90,12 @@ StoredBody ServiceImpl::describe(const Target& target, std::uint64_t size, std::
     blob.set_m(target.profile.m);
     blob.set_slice_bytes(shards::kSliceBytes);
     blob.set_missing(missing);
-    blob.set_placed(true);
+    // Before there is a layout a body lies on the node that took it in (see choose_target).
+    blob.set_placed(target.layout_version > 0 || options_.self.is_zero());
+    if (!blob.placed()) {
+        HAMSTER_ASSERT(target.profile == erasure::Profile{} && is_self(target.nodes.front()));
+        blob.set_holder(std::string(options_.self.view()));
+    }
     return {size, std::move(named), target.nodes};
 }
 
@@ -98,6 +103,11 @@ StoredBody ServiceImpl::describe(const Target& target, std::uint64_t size, std::
 Task<Result<Target>> ServiceImpl::choose_target(bool is_small) {
     auto read = co_await layout_table();
     CO_TRY_ASSIGN(const auto table, read);
+    if (table->version() == 0 && !options_.self.is_zero()) {
+        // Nobody has laid out the cluster yet: what this node takes in must not depend on another.
+        if (is_full()) co_return fail(Code::kNoSpace, "the disk is full");
+        co_return Target{mint_blob_id(), erasure::Profile{}, 0, {options_.self}, 0};
+    }
     const auto draw = [this] { return mint_blob_id(); };
     const Chooser first{draw, [this](base::NodeId node) { return takes_shards(node); }};
     auto target = choose(*table, is_small, first);

@@ -212,7 +212,9 @@ Task<void> ServiceImpl::probe_loop() {
         if (!is_shared()) continue;
         auto read = co_await layout_table();
         const auto table = read ? *read : layout_.table();
-        if (!table) continue;
+        // Before there is a layout nobody chooses nodes; a probe that failed would only put off the
+        // next dial, which a read may need.
+        if (!table || table->version() == 0) continue;
         for (const base::NodeId& node : table->nodes()) {
             if (!gate_.is_open() || is_self(node) || !probed_.insert(node).second) continue;
             runtime::spawn(control_->executor, gate_, "probe", probe(node));

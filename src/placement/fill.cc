@@ -153,6 +153,7 @@ std::vector<PlaceIndex> by_right_to_stay(const Draft& draft, std::uint16_t parti
     }
     std::ranges::sort(ranked);
     std::vector<PlaceIndex> places;
+    places.reserve(ranked.size());
     for (const auto& [rank, place] : ranked) places.push_back(place);
     return places;
 }

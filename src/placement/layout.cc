@@ -96,6 +96,7 @@ std::vector<Share> shares_of(const Table& table) {
         if (!node.is_zero()) ++places[node];
     }
     std::vector<Share> shares;
+    shares.reserve(places.size());
     for (const auto& [node, count] : places) shares.push_back({node, count});
     return shares;
 }

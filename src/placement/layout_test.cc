@@ -310,16 +310,16 @@ TEST(LayoutDeathTest, Misuse) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     const std::vector<Node> twice{node(1), node(2), node(1)};
     const std::vector<Node> zero{node(1), {}};
-    EXPECT_DEATH((void)compute(nullptr, twice, 1), "adjacent_find");
-    EXPECT_DEATH((void)compute(nullptr, zero, 1), "is_zero");
-    EXPECT_DEATH((void)compute(nullptr, equal_nodes(3), 0), "width >= 1");
-    EXPECT_DEATH((void)compute(nullptr, equal_nodes(20), 17), "width <= kMaxWidth");
+    EXPECT_DEATH(drop(compute(nullptr, twice, 1)), "adjacent_find");
+    EXPECT_DEATH(drop(compute(nullptr, zero, 1)), "is_zero");
+    EXPECT_DEATH(drop(compute(nullptr, equal_nodes(3), 0)), "width >= 1");
+    EXPECT_DEATH(drop(compute(nullptr, equal_nodes(20), 17)), "width <= kMaxWidth");
     Table flawed = Table::of_width(2);
     flawed.set({7, 0}, id(1));
     flawed.set({7, 1}, id(1));
-    EXPECT_DEATH((void)compute(&flawed, equal_nodes(3), 2), "twice in partition 7");
+    EXPECT_DEATH(drop(compute(&flawed, equal_nodes(3), 2)), "twice in partition 7");
     const std::vector<Place> pinned{{kPartitions, 0}};
-    EXPECT_DEATH((void)compute(nullptr, equal_nodes(3), 2, pinned), "place.partition");
+    EXPECT_DEATH(drop(compute(nullptr, equal_nodes(3), 2, pinned)), "place.partition");
 }
 
 }  // namespace

@@ -18,6 +18,10 @@ namespace hamster::placement::testing {
 
 inline constexpr std::uint64_t kDisk = 1'000'000'000'000;  // bytes
 
+// What a call that must not come back would have answered.
+template <class Value>
+void drop(const Value& /*value*/) {}
+
 inline NodeId id(std::uint64_t number) {
     std::string bytes(8, 'N');
     base::put_be64(bytes, number);
