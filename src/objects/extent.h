@@ -20,7 +20,7 @@ namespace hamster::objects {
 struct BlobMap {
     base::BlobId id;  // that the shards bear; parts may call it by another
     Shape shape;
-    proto::Blob row;  // whole, for meta::places_of()
+    proto::Blob row;                                      // whole, for meta::places_of()
     std::shared_ptr<const meta::PartitionPlaces> places;  // null: there are no other nodes
 };
 
