@@ -58,8 +58,11 @@ Result<Refusal> judge_pin(const Txn& txn, const proto::Node& member) {
                       layout.pinned());
 }
 
-// Whether a shard may be on the node according to the layout.
+// Whether a shard may be on the node according to the layout. Before the first one every body lies
+// with the node that took it in, and is counted there.
 Result<bool> is_in_layout(const Txn& txn, const NodeId& node) {
+    TRY_ASSIGN(const proto::Layout layout, load_layout(txn));
+    if (layout.version() == 0) return false;
     TRY_ASSIGN(const auto all, load_all_places(txn));
     return std::ranges::any_of(all, [&node](const PartitionPlaces& places) {
         const auto is_node = [&node](const NodeId& other) { return other == node; };

@@ -317,10 +317,6 @@ TEST_F(ClusterTest, TheFounderCanGoWhenItIsEmpty) {
     replica_.apply(delete_object(kBucket, "k"));
     drop(kBlob1);
     EXPECT_EQ(held(1), 0U);
-    EXPECT_EQ(replica_.status(remove_node(1)), Answer::NODE_NOT_EMPTY);  // has every slot
-    EXPECT_EQ(replica_.status(set_layout(0, 1, 0, table_of({2}))), Answer::OK);
-    EXPECT_EQ(replica_.status(remove_node(1)), Answer::NODE_NOT_EMPTY);  // as a source
-    EXPECT_EQ(replica_.status(settle_all(0, 2, 1)), Answer::OK);
     EXPECT_EQ(replica_.status(remove_node(1)), Answer::OK);
     EXPECT_EQ(replica_.status(put_object(kBucket, "k", kBlob2, 3)), Answer::NODE_LEAVING);
     EXPECT_EQ(replica_.status(on_node(put_object(kBucket, "k", kBlob2, 3), 1)),

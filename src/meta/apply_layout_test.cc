@@ -282,8 +282,8 @@ TEST_F(LayoutTest, ALayoutKeepsTheChosenProfileAndWhatIsToBeReencoded) {
 
 TEST_F(LayoutTest, ANodeWithSlotsIsNotRemoved) {
     found(4);
-    refused(remove_node(1), Answer::NODE_NOT_EMPTY);  // without a layout all is the founder's
     lay(1, 1, {1, 2});
+    refused(remove_node(1), Answer::NODE_NOT_EMPTY);
     refused(remove_node(2), Answer::NODE_NOT_EMPTY);
     placement::Table table = table_of({1, 3});
     ASSERT_EQ(replica_.status(set_layout(1, 1, 1, table)), Answer::OK);

@@ -83,7 +83,7 @@ def test_status_does_not_make_up_what_nobody_said(tmp_path):
         assert re.search(r"^n1 .* [\d.]+ [A-Z]iB +[\d.]+ [A-Z]iB  ", shown, re.M), shown
         node.start()
         cluster.wait_voters(2)
-        assert founder.members()[node.name]["disk_free_bytes"] > 0
+        wait_for("it said how it is", lambda: founder.members()[node.name]["disk_free_bytes"])
 
 
 def test_status_sees_a_dead_node_within_seconds(three):
