@@ -195,8 +195,8 @@ Task<Result<void>> StripeFetch::gather() {
         if (needs_others()) {
             const std::uint64_t bytes = read_.blob->shape.k() * std::uint64_t{length_};
             room = co_await service_->grow(&scratch_, bytes);
-            if (is_complete()) break;
-            if (room) ask_others();
+            if (room && !is_complete()) ask_others();
+            if (is_complete()) break;  // a slice of this node may have come at once
         }
         if (count(State::kAsked) + count(State::kSlow) == 0) {
             CO_TRY(room);
