@@ -179,6 +179,14 @@ class Node:
         return {m["node"]: m for m in cluster["members"]}
 
 
+def all_there(node, stored):
+    """Every body of {path: body} reads back equal through the node."""
+    client = node.client(30)
+    for path, body in stored.items():
+        status, _, got = client.request("GET", path)
+        assert (status, got) == (200, body), (node.name, path, status, got[:200])
+
+
 class Cluster:
     """n1 founds it, the others join. Use as a context manager."""
 

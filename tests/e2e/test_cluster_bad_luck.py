@@ -13,7 +13,7 @@ import sys
 import time
 
 import pytest
-from cluster import Cluster, wait_for
+from cluster import Cluster, all_there, wait_for
 from s3_client import Client
 
 MIB = 1 << 20
@@ -38,13 +38,6 @@ def put_many(node, prefix, count, size=2000):
         assert status == 200, (path, text)
         stored[path] = body
     return stored
-
-
-def all_there(node, stored):
-    client = node.client(30)
-    for path, body in stored.items():
-        status, _, got = client.request("GET", path)
-        assert (status, got) == (200, body), (node.name, path, status, got[:200])
 
 
 # ---- strangers ------------------------------------------------------------------------------

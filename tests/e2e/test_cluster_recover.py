@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from cluster import Cluster, hamster, wait_for
+from cluster import Cluster, all_there, hamster, wait_for
 from hamster_process import BINARY, environment
 
 
@@ -31,13 +31,6 @@ def put_many(node, prefix, count):
         assert status == 200, (path, text)
         stored[path] = body
     return stored
-
-
-def all_there(node, stored):
-    client = node.client(30)
-    for path, body in stored.items():
-        status, _, got = client.request("GET", path)
-        assert (status, got) == (200, body), (node.name, path, status, got[:200])
 
 
 def recover(node, *extra, answer=""):
