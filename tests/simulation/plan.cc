@@ -110,7 +110,8 @@ Plan draw_plan(std::uint64_t seed) {
     plan.log_rot = chance(5);
     if (plan.log_rot) {  // the first file stays, and holds nothing older than itself
         plan.options.meta.flush_after_bytes = 1ULL << 30;
-        plan.options.meta.wal_file_bytes = 64 * 1024;
+        // In half of them it is the only one: then nothing but the damage itself tells of it.
+        plan.options.meta.wal_file_bytes = chance(50) ? 64 * 1024 : 1024 * 1024;
     }
     return plan;
 }
