@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "objects/pins.h"
 #include "objects/placing.h"
 #include "objects/service.h"
+#include "objects/shunned.h"
 #include "objects/watch.h"
 #include "runtime/sync.h"
 
@@ -105,8 +107,15 @@ class ServiceImpl final : public Service {
     [[nodiscard]] bool is_self(const base::NodeId& node) const {
         return options_.self.is_zero() || node.is_zero() || node == options_.self;
     }
-    // Whether a node is likely to take or give a shard now.
-    [[nodiscard]] bool is_up(const base::NodeId& node) const;
+    // Whether a node is likely to give a shard now, and to take one.
+    [[nodiscard]] bool is_up(const base::NodeId& node) const {
+        return is_self(node) || (options_.remote != nullptr && options_.remote->is_up(node));
+    }
+    [[nodiscard]] bool takes_shards(const base::NodeId& node) const;
+    // Why it does not.
+    [[nodiscard]] Error why_left_out(const base::NodeId& node) const;
+    // A node failed to take a shard.
+    void note_failure(const base::NodeId& node, Code code);
     // Whom to ask for a shard, in order; nobody if it is known to be missing.
     [[nodiscard]] std::vector<base::NodeId> places_of(const BlobMap& blob, base::Slot slot) const;
     // A whole slice of `length` bytes from another node. Any loop. kNotFound: it says that it has
@@ -170,7 +179,7 @@ class ServiceImpl final : public Service {
     runtime::Task<void> keep_loop();                                  // control loop
     runtime::Task<bool> keep_at(base::NodeId holder);
     runtime::Task<void> probe_loop();  // control loop
-    runtime::Task<bool> probe(base::NodeId node);
+    runtime::Task<void> probe(base::NodeId node);
     // repair.cc
     runtime::Task<Result<std::string>> serve_pull(std::string payload);
     runtime::Task<Result<std::string>> serve_remove(std::string payload);
@@ -201,7 +210,9 @@ class ServiceImpl final : public Service {
     std::shared_ptr<AwayTable> away_;
     std::shared_ptr<KeptTable> kept_;
     LayoutCache layout_;
-    IncomingWrites incoming_;                                                      // control loop
+    ShunnedNodes shunned_;
+    IncomingWrites incoming_;        // control loop
+    std::set<base::NodeId> probed_;  // now; control loop
     std::map<std::pair<base::NodeId, RemoteMethod>, runtime::Semaphore> windows_;  // control loop
     // Blob ids are a hash of a random seed and a counter: unique without a generator that several
     // loops would have to share.

@@ -197,7 +197,26 @@ struct SceneOptions {
     std::uint64_t body_memory_bytes = 256ULL << 20;
 };
 
-// Rounds happen when a test asks; the body runs on the loop of node 1.
+// A node of the scene; rounds happen when a test asks.
+inline SimNode* add_node(SimCluster* cluster, const SceneOptions& scene, runtime::World* world) {
+    const base::NodeId id = node_id(cluster->nodes.size() + 1);
+    cluster->remotes.push_back(std::make_unique<FakeRemote>(&cluster->network, id));
+    Options options;
+    options.gc_grace_ms = scene.grace_ms;
+    options.orphan_grace_ms = scene.grace_ms;
+    options.reconcile_interval_ms = 1'000'000'000;
+    options.body_memory_bytes = scene.body_memory_bytes;
+    options.self = id;
+    options.founder = node_id(1);
+    options.remote = cluster->remotes.back().get();
+    cluster->nodes.push_back(std::make_unique<SimNode>(world, options));
+    SimNode* const node = cluster->nodes.back().get();
+    cluster->network.nodes[id] = node;
+    if (cluster->nodes.size() > 1) node->group = cluster->node(1)->group;
+    return node;
+}
+
+// The body runs on the loop of node 1.
 inline void run_scene(SceneOptions scene, Body body) {
     struct Steps {
         static Task<void> open(SimNode* node) {
@@ -210,21 +229,8 @@ inline void run_scene(SceneOptions scene, Body body) {
     SimCluster cluster;
     std::vector<runtime::sim::Machine*> machines;
     for (std::size_t i = 0; i < scene.nodes; ++i) {
-        const base::NodeId id = node_id(i + 1);
         machines.push_back(&sim.machine("n" + std::to_string(i + 1)));
-        cluster.remotes.push_back(std::make_unique<FakeRemote>(&cluster.network, id));
-        Options options;
-        options.gc_grace_ms = scene.grace_ms;
-        options.orphan_grace_ms = scene.grace_ms;
-        options.reconcile_interval_ms = 1'000'000'000;
-        options.body_memory_bytes = scene.body_memory_bytes;
-        options.self = id;
-        options.founder = node_id(1);
-        options.remote = cluster.remotes.back().get();
-        cluster.nodes.push_back(std::make_unique<SimNode>(&machines[i]->boot(), options));
-        SimNode* const node = cluster.nodes.back().get();
-        cluster.network.nodes[id] = node;
-        if (i > 0) node->group = cluster.node(1)->group;
+        SimNode* const node = add_node(&cluster, scene, &machines[i]->boot());
         EXPECT_TRUE(sim.run_on(*machines[i], Steps::open(node)));
     }
     EXPECT_TRUE(sim.run_on(*machines[0], cluster.found()));
