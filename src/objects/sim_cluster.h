@@ -105,9 +105,19 @@ struct SimCluster {
     FakeNetwork network;
     std::vector<std::unique_ptr<FakeRemote>> remotes;
     std::vector<std::unique_ptr<SimNode>> nodes;
+    std::vector<runtime::sim::Machine*> machines;
 
     // By number, from 1.
     [[nodiscard]] SimNode* node(std::uint64_t number) const { return nodes[number - 1].get(); }
+    [[nodiscard]] runtime::sim::Machine* machine(std::uint64_t number) const {
+        return machines[number - 1];
+    }
+    [[nodiscard]] std::uint64_t number_of(const base::NodeId& id) const {
+        for (std::uint64_t number = 1; number <= nodes.size(); ++number) {
+            if (node_id(number) == id) return number;
+        }
+        return 0;
+    }
     Task<void> sleep_ms(std::uint64_t ms) {
         co_await node(1)->world->clock.sleep(runtime::Micros(static_cast<std::int64_t>(ms * 1000)));
     }
@@ -227,7 +237,7 @@ inline void run_scene(SceneOptions scene, Body body) {
     };
     runtime::sim::Simulator sim(scene.seed);
     SimCluster cluster;
-    std::vector<runtime::sim::Machine*> machines;
+    std::vector<runtime::sim::Machine*>& machines = cluster.machines;
     for (std::size_t i = 0; i < scene.nodes; ++i) {
         machines.push_back(&sim.machine("n" + std::to_string(i + 1)));
         SimNode* const node = add_node(&cluster, scene, &machines[i]->boot());
