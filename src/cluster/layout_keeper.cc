@@ -25,6 +25,17 @@ constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may 
 constexpr Micros kWalkEvery = std::chrono::seconds(2);
 constexpr int kWalkPart = 20;
 
+template <class... Of>
+struct Cases : Of... {
+    using Of::operator()...;
+};
+
+std::string why_of(const LayoutStep& step) {
+    return std::visit(Cases{[](const std::monostate&) { return std::string(); },
+                            [](const auto& some) { return some.why; }},
+                      step);
+}
+
 }  // namespace
 
 LayoutKeeper::LayoutKeeper(runtime::World* control, meta::Replica* replica, SeenNow seen)
@@ -149,7 +160,24 @@ Task<Result<bool>> LayoutKeeper::keep_once() {
     note_drained(rows);
     auto walked = co_await walk_if_due(view, rows.layout);
     CO_TRY(walked);
-    co_return false;
+    if (!leads() || stopping_) co_return false;
+    const bool is_reencoded = is_walked(rows.layout) && walk_->left.blobs == 0;
+    CO_TRY_ASSIGN(LayoutFacts facts, layout_facts(rows, seen_(), is_reencoded));
+    if (at_rest_ == facts) co_return false;
+    auto decided = co_await decide(facts);
+    CO_TRY_ASSIGN(LayoutStep step, decided);
+    if (std::holds_alternative<std::monostate>(step)) {
+        at_rest_ = std::move(facts);
+        co_return false;
+    }
+    if (!leads() || stopping_) co_return false;
+    const std::string why = why_of(step);
+    auto made = co_await command_of(std::move(step), view, facts.version);
+    CO_TRY_ASSIGN(Command command, made);
+    auto proposed = co_await propose(std::move(command));
+    if (!proposed) co_return fail(proposed.error(), why);
+    LOG_INFO("cluster", "layout: {}", why);
+    co_return true;
 }
 
 Task<Result<LayoutStep>> LayoutKeeper::decide(LayoutFacts facts) {
