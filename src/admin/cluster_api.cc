@@ -182,8 +182,9 @@ Task<json::object> cluster_status(cluster::Cluster* cluster) {
     json::array members;
     for (const auto* member : by_name) {
         const auto replaced = NodeId::from_bytes(member->node().replaces());
-        members.push_back(to_json(*member, status.leader(),
-                                  replaced ? cluster->roster().name_of(*replaced) : std::string()));
+        // Once that one is gone there is no more to it.
+        const proto::Node* old = replaced ? cluster->roster().find(*replaced) : nullptr;
+        members.push_back(to_json(*member, status.leader(), old ? old->name() : std::string()));
     }
     json::array notes;
     for (const std::string& note : status.notes()) notes.emplace_back(note);
