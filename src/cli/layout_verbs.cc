@@ -5,15 +5,14 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
-#include <chrono>
 #include <iostream>
 #include <ostream>
 #include <string>
-#include <thread>
 
 #include "cli/control_client.h"
 #include "cli/json_fields.h"
 #include "cli/layout_text.h"
+#include "cli/progress.h"
 #include "cli/verbs.h"
 
 namespace hamster::cli {
@@ -22,9 +21,6 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr auto kLookEvery = std::chrono::seconds(1);
-constexpr int kMaxFailures = 60;  // looks in a row: the node restarts, or nobody leads
-
 Result<json::object> post(const Args& args, const std::string& what, const json::object& body) {
     return ask_node(args.at("data-dir"), "POST", "/v1/cluster/" + what, body);
 }
@@ -32,50 +28,6 @@ Result<json::object> post(const Args& args, const std::string& what, const json:
 int show(const Args& args, Console& console, const json::object& answer, const std::string& text) {
     console.out << (args.is_on("json") ? json::serialize(answer) : text) << "\n";
     return kExitOk;
-}
-
-// One line, written over again on a terminal.
-class ProgressLine {
-  public:
-    explicit ProgressLine(Console* console)
-        : console_(console), is_terminal_(::isatty(STDERR_FILENO) == 1) {}
-    void show(const std::string& text) {
-        if (is_terminal_) {
-            console_->err << "\r\x1b[K" << text << std::flush;
-        } else if (text != shown_) {
-            console_->err << text << "\n" << std::flush;
-        }
-        shown_ = text;
-    }
-    void end() {
-        if (is_terminal_ && !shown_.empty()) console_->err << "\n";
-    }
-
-  private:
-    Console* console_;
-    bool is_terminal_;
-    std::string shown_;
-};
-
-// Looks again and again until `step` says that it is done; its answer then. Failures are borne for
-// a while.
-template <class Step>
-Result<json::object> watch(const Args& args, Console& console, Step step) {
-    ProgressLine line(&console);
-    for (int failures = 0;;) {
-        Result<json::object> looked = step(args, line);
-        if (looked && bool_of(*looked, "done")) {
-            line.end();
-            return looked;
-        }
-        failures = looked ? 0 : failures + 1;
-        if (failures == kMaxFailures) {
-            line.end();
-            return looked;
-        }
-        if (!looked) line.show("the cluster does not answer: " + looked.error().context);
-        std::this_thread::sleep_for(kLookEvery);
-    }
 }
 
 // ---- drain ----------------------------------------------------------------------------------

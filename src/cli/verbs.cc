@@ -48,6 +48,13 @@ constexpr Flag kServeFlags[] = {
 constexpr Flag kClientFlags[] = {kDataDir, kJson};
 constexpr Flag kStatusFlags[] = {
     kDataDir, {"watch", "", "show it again every two seconds", ""}, kJson};
+constexpr Flag kScrubFlags[] = {
+    kDataDir, {"no-wait", "", "begin, and do not wait for the end", ""}, kJson};
+constexpr std::string_view kScrubLesson =
+    "Each node does it by itself within a week, slowly. After trouble with a disk, do not wait: "
+    "this reads\nevery shard of the node at the speed of repair. What is damaged is restored from "
+    "the "
+    "other nodes.\n";
 constexpr Flag kTokenFlags[] = {
     kDataDir, {"ttl", "TIME", "how long it can be used: 10m, 24h, 7d", "24h"}, kJson};
 constexpr Flag kCanStopFlags[] = {
@@ -145,6 +152,8 @@ constexpr Verb kVerbs[] = {
     {"serve", "", "Run the node", kServeFlags, run_serve},
     {"join", "", "Make a data directory for a node of an existing cluster", kJoinFlags, run_join},
     {"token", "", "Mint a token that admits one new node", kTokenFlags, run_token},
+    {"scrub", "", "Read everything that lies on this node, now", kScrubFlags, run_scrub,
+     kScrubLesson},
     {"status", "", "Show the cluster and this node at a glance", kStatusFlags, run_status},
     {"can-stop", "", "Ask whether a node can be stopped safely", kCanStopFlags, run_can_stop,
      kCanStopLesson},

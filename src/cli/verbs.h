@@ -22,6 +22,7 @@ int run_set_profile(const Args& args, Console& console);
 int run_remove(const Args& args, Console& console);
 int run_recover(const Args& args, Console& console);
 int run_serve(const Args& args, Console& console);
+int run_scrub(const Args& args, Console& console);
 int run_status(const Args& args, Console& console);
 int run_user_create(const Args& args, Console& console);
 int run_user_list(const Args& args, Console& console);

@@ -70,6 +70,7 @@ class NodeImpl final : public Node, public admin::Subject {
     [[nodiscard]] State state() const override { return state_; }
     Task<Result<admin::Report>> report() override;
     Task<Result<void>> probe() override;
+    std::uint64_t scrub_now() override { return objects_->scrub_now(); }
     admin::Identities& identities() override { return *identities_; }
     base::Metrics& metrics() override { return metrics_; }
 
@@ -319,6 +320,10 @@ Task<Result<admin::Report>> NodeImpl::report() {
     report.stored_bytes = stats.live_bytes;
     report.disk_bytes = stats.disk_bytes;
     report.corrupt_slices = stats.corrupt_slices;
+    const objects::ReconcileReport reconciled = objects_->reconcile_report();
+    report.scrub_passes = reconciled.scrub_passes;
+    report.scrub_percent = reconciled.scrub_percent;
+    report.scrub_damaged = reconciled.scrub_damaged;
     CO_TRY_ASSIGN(const runtime::DiskSpace space, control_->disk.space());
     report.disk_free_bytes = space.free_bytes;
     report.disk_total_bytes = space.total_bytes;

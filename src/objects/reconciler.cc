@@ -135,6 +135,7 @@ ReconcileReport Reconciler::report() {
     report.scrubbed_bytes = scrub.bytes;
     report.scrub_passes = scrub.passes;
     report.scrub_percent = scrub.percent;
+    report.scrub_damaged = scrub.damaged;
     report.reencoded_blobs = reencoded.blobs;
     report.reencoded_bytes = reencoded.bytes;
     missing_gauge_.set(static_cast<std::int64_t>(report.missing.blobs));

@@ -40,6 +40,8 @@ class Reconciler {
     // A shard was found damaged, or missing where it was looked for. Any loop.
     void note_suspect(const shards::ShardId& shard) { walker_.note_suspect(shard); }
 
+    std::uint64_t scrub_now() { return scrubber_.begin_now(); }
+
     [[nodiscard]] ReconcileReport report();
     [[nodiscard]] const Site& site() const { return site_; }
 

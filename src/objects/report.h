@@ -34,6 +34,7 @@ struct ReconcileReport {
     std::uint64_t scrubbed_bytes = 0;
     std::uint64_t scrub_passes = 0;
     std::uint32_t scrub_percent = 0;  // of this pass
+    std::uint64_t scrub_damaged = 0;  // shards that the scrub found damaged
     // Of the last seconds, and how long the backlog takes at that; 0: not known.
     std::uint64_t bytes_per_s = 0;
     std::uint64_t left_s = 0;

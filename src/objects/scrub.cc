@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kPage = 256;  // shards listed at a time
 // A pass begins so many times a period at most, however little there is to read.
 constexpr std::uint64_t kPassesPerPeriod = 7;
+constexpr std::uint64_t kLookEveryMs = 200;  // whether a pass is asked for
 constexpr runtime::Micros kSaveEvery = std::chrono::minutes(10);
 constexpr std::size_t kMaxFileBytes = 4096;
 
@@ -36,27 +37,49 @@ Task<void> Scrubber::run() {
     const bool begins = co_await site_->pause(site_->options->reconcile_interval_ms);
     if (!begins) co_return;
     co_await load();
-    const std::uint64_t least_ms = site_->options->scrub_period_ms / kPassesPerPeriod;
     while (true) {
         const runtime::Time begun = site_->now();
         const bool is_done = co_await pass();
         if (!is_done) break;
-        const auto took_ms = static_cast<std::uint64_t>((site_->now() - begun).count()) / 1000;
-        const bool go_on = co_await site_->pause(took_ms < least_ms ? least_ms - took_ms : 1);
+        const bool go_on = co_await wait_for_next(begun);
         if (!go_on) break;
     }
     co_await save();
 }
 
+std::uint64_t Scrubber::begin_now() {
+    is_asked_ = true;
+    return passes_ + 1;
+}
+
+// So that a small store is not read all the time. False: the node stops.
+Task<bool> Scrubber::wait_for_next(runtime::Time begun) {
+    const std::uint64_t least_ms = site_->options->scrub_period_ms / kPassesPerPeriod;
+    const runtime::Time next =
+        begun +
+        runtime::Micros(static_cast<std::int64_t>(std::max<std::uint64_t>(1, least_ms)) * 1000);
+    bool go_on = true;
+    do {
+        go_on = co_await site_->pause(kLookEveryMs);
+    } while (go_on && !is_asked_ && site_->now() < next);
+    co_return go_on;
+}
+
 // False: the node stops.
 Task<bool> Scrubber::pass() {
     bool is_at_end = false;
-    while (!is_at_end) {
+    while (!is_at_end || is_asked_) {
+        if (is_asked_) {
+            after_.reset();
+            is_asked_ = false;
+            is_hurried_ = true;
+        }
         is_at_end = co_await page();
         if (site_->is_stopping()) co_return false;
         if (site_->now() - saved_at_ >= kSaveEvery) co_await save();
     }
     ++passes_;
+    is_hurried_ = false;
     after_.reset();
     percent_.set(100);
     co_await save();
@@ -107,7 +130,8 @@ std::uint64_t Scrubber::bytes_per_s() const {
     const std::uint64_t all = stats.live_bytes + stats.shards * kLeastRead;
     const std::uint64_t period_s =
         std::max<std::uint64_t>(1, site_->options->scrub_period_ms / 1000);
-    return std::max({all / period_s, site_->options->scrub_least_bytes_per_s, std::uint64_t{1}});
+    const std::uint64_t hurried = is_hurried_ ? site_->options->repair_bytes_per_s : 1;
+    return std::max({all / period_s, site_->options->scrub_least_bytes_per_s, hurried});
 }
 
 Task<void> Scrubber::load() {

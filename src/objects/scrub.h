@@ -32,6 +32,9 @@ class Scrubber {
 
     // Until the node stops.
     runtime::Task<void> run();
+    // Begins a pass from the first shard on, now and at the rate of repair. Answers how many passes
+    // will have ended when this one has.
+    std::uint64_t begin_now();
 
     struct Report {
         std::uint64_t bytes = 0;    // read since start
@@ -44,6 +47,7 @@ class Scrubber {
   private:
     runtime::Task<void> load();
     runtime::Task<void> save();
+    runtime::Task<bool> wait_for_next(runtime::Time begun);
     runtime::Task<bool> pass();
     runtime::Task<bool> page();
     runtime::Task<void> scrub(shards::ShardInfo shard);
@@ -55,6 +59,8 @@ class Scrubber {
     Pacer pacer_;
     std::optional<shards::ShardId> after_;
     runtime::Time saved_at_{INT64_MIN / 2};
+    bool is_asked_ = false;    // somebody wants a pass, and it has not begun
+    bool is_hurried_ = false;  // the pass under way is such a one
     std::uint64_t passes_ = 0;
     base::Counter& bytes_;
     base::Counter& damaged_;

@@ -74,6 +74,24 @@ TEST(Scrub, WhatRotsIsRepaired) {
     for (scene.seed = 1; scene.seed <= 3; ++scene.seed) run_scene(scene, rots);
 }
 
+// Nobody has to wait for the next pass.
+Task<void> asked_for(SimCluster* cluster) {
+    co_await cluster->lay(3, 2, {1, 2, 3, 4, 5});
+    co_await put_all(cluster, 1);
+    co_await wait_for_a_pass(cluster);
+    const std::uint64_t before = cluster->node(2)->objects->reconcile_report().scrub_passes;
+    co_await rot(cluster, 2);
+    for (const auto& node : cluster->nodes) {
+        const std::uint64_t at_end = node->objects->scrub_now();
+        EXPECT_EQ(at_end, node->objects->reconcile_report().scrub_passes + 1);
+    }
+    co_await cluster->sleep_ms(10'000);
+    EXPECT_EQ(cluster->node(2)->objects->reconcile_report().scrub_passes, before + 1);
+    EXPECT_GT(cluster->metric("hamster_scrub_damaged_shards_total"), 0U);
+    co_await expect_sound(cluster);
+}
+TEST(Scrub, BeginsWhenAskedFor) { run_scene(kScene, asked_for); }
+
 // Readers never look at it, but a lost index is rebuilt from it.
 Task<void> seals(SimCluster* cluster) {
     co_await cluster->lay(3, 2, {1, 2, 3, 4, 5});

@@ -94,6 +94,9 @@ class Service {
     // One round of the reconciler now (tests, simulator), the scrub not counted; it also runs by
     // itself.
     virtual runtime::Task<void> reconcile_once() = 0;
+    // Begins to read every shard of this node anew, at the rate of repair. Answers what
+    // ReconcileReport::scrub_passes will be when that is done. Control loop.
+    virtual std::uint64_t scrub_now() = 0;
     // What it has to do and has done. Control loop.
     [[nodiscard]] virtual ReconcileReport reconcile_report() = 0;
     virtual runtime::Task<void> stop() = 0;

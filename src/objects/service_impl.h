@@ -96,6 +96,7 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<std::string>> serve(base::NodeId from, RemoteMethod what,
                                              std::string payload) override;
     runtime::Task<void> reconcile_once() override;
+    std::uint64_t scrub_now() override;
     [[nodiscard]] ReconcileReport reconcile_report() override;
     runtime::Task<void> stop() override;
 

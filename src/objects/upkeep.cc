@@ -14,6 +14,8 @@ Task<void> ServiceImpl::reconcile_once() {
     co_await runtime::run_on(control_->executor, reconciler_->round());
 }
 
+std::uint64_t ServiceImpl::scrub_now() { return reconciler_->scrub_now(); }
+
 ReconcileReport ServiceImpl::reconcile_report() { return reconciler_->report(); }
 
 Task<Result<void>> ServiceImpl::restore_shard(BlobPlace blob, base::Slot slot) {
