@@ -138,9 +138,9 @@ Result<std::vector<Collector::Due>> Collector::due_of(
     return due;
 }
 
-// The nodes that are to have removed their shards of it. One that is no member any more has nothing
-// of ours. One that is leaving and down is not waited for: the layout may wait for this garbage
-// before it lets the node go, and if it comes back what it has is orphaned.
+// The nodes that may have a shard of it. One that is no member any more has nothing of ours. One that
+// is leaving and is down may never come back, as when it is replaced because it is lost, and the row
+// would keep it among the members: what it has is an orphan if it does come back.
 Result<std::vector<NodeId>> Collector::members_of(const meta::View& view,
                                                   const meta::View::GarbageEntry& entry) const {
     const proto::Blob& blob = entry.garbage.blob();
