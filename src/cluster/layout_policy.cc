@@ -199,7 +199,8 @@ LayoutStep LayoutPolicy::change_table() const {
     HAMSTER_ASSERT(next.has_value());
     const bool moves = is_due(*next, nodes);
     if (!moves && profile == facts_.profile && !is_first) return {};
-    return PutTable{moves ? std::move(*next) : facts_.table, profile,
+    if (!moves) *next = facts_.table;
+    return PutTable{std::move(*next), profile,
                     fmt::format("{} on {} node{}", placement::to_string(profile), nodes.size(),
                                 nodes.size() == 1 ? "" : "s")};
 }
