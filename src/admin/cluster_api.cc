@@ -42,8 +42,9 @@ std::string_view state_text(const ClusterStatus::Member& member) {
         return is_empty ? "drained" : "draining";
     }
     const proto::Health& health = member.health();
-    const bool is_degraded = health.full() || !health.trouble().empty() ||
-                             health.corrupt_slices() > 0 || health.repair().beyond_repair() > 0;
+    const proto::Repair& repair = health.repair();
+    const bool is_damaged = repair.damaged().blobs() > 0 || repair.beyond_repair() > 0;
+    const bool is_degraded = health.full() || !health.trouble().empty() || is_damaged;
     return is_degraded ? "degraded" : "up";
 }
 

@@ -34,15 +34,15 @@ std::string problem_of(const json::object& member) {
     }
     if (bool_of(member, "full")) return "disk full";
     if (const auto trouble = text_of(member, "trouble"); !trouble.empty()) return trouble;
-    if (const auto corrupt = number_of(member, "corrupt_slices"); corrupt > 0) {
-        return fmt::format("{} corrupt slices", corrupt);
-    }
     const std::uint64_t lag = number_of(member, "lag");
     if (lag > 1000) return fmt::format("{} entries behind", lag);
     if (auto leaving = leaving_text(member); !leaving.empty()) return leaving;
     if (auto repair = repair_text(member); !repair.empty()) return repair;
     const std::string replaced = text_of(member, "replaces");
-    return replaced.empty() ? std::string() : "takes the place of " + replaced;
+    if (!replaced.empty()) return "takes the place of " + replaced;
+    const auto corrupt = number_of(member, "corrupt_slices");
+    return corrupt == 0 ? std::string()
+                        : fmt::format("found {} corrupt slices since its start", corrupt);
 }
 
 void show_members(const json::array& members, Console& console) {
