@@ -41,7 +41,9 @@ std::string_view state_text(const ClusterStatus::Member& member) {
     return is_degraded ? "degraded" : "up";
 }
 
-json::object to_json(const ClusterStatus::Member& member, const std::string& leader) {
+// `replaces`: the name of the member whose place it takes; empty: nobody's.
+json::object to_json(const ClusterStatus::Member& member, const std::string& leader,
+                     std::string replaces) {
     const proto::Node& node = member.node();
     const proto::Health& health = member.health();
     const bool leads = node.node_id() == leader;
@@ -69,6 +71,7 @@ json::object to_json(const ClusterStatus::Member& member, const std::string& lea
             {"trouble", health.trouble()},
             {"corrupt_slices", health.corrupt_slices()},
             {"blobs", member.blobs()},
+            {"replaces", std::move(replaces)},
             {"uptime_seconds", std::move(uptime)}};
 }
 
@@ -121,7 +124,11 @@ Task<json::object> cluster_status(cluster::Cluster* cluster) {
     for (const auto& member : status.members()) by_name.push_back(&member);
     std::ranges::sort(by_name, {}, [](const auto* member) { return member->node().name(); });
     json::array members;
-    for (const auto* member : by_name) members.push_back(to_json(*member, status.leader()));
+    for (const auto* member : by_name) {
+        const auto replaced = NodeId::from_bytes(member->node().replaces());
+        members.push_back(to_json(*member, status.leader(),
+                                  replaced ? cluster->roster().name_of(*replaced) : std::string()));
+    }
     json::array notes;
     for (const std::string& note : status.notes()) notes.emplace_back(note);
     const auto leader = NodeId::from_bytes(status.leader()).value_or(NodeId{});

@@ -49,7 +49,9 @@ std::string problem_of(const json::object& member) {
         return fmt::format("{} corrupt slices", corrupt);
     }
     const std::uint64_t lag = number_of(member, "lag");
-    return lag > 1000 ? fmt::format("{} entries behind", lag) : std::string();
+    if (lag > 1000) return fmt::format("{} entries behind", lag);
+    const std::string replaced = text_of(member, "replaces");
+    return replaced.empty() ? std::string() : "takes the place of " + replaced;
 }
 
 void show_members(const json::array& members, Console& console) {

@@ -115,6 +115,7 @@ Result<std::string> admin_address(const Args& args, const std::string& s3) {
 
 Result<node::Options> serve_options(const Args& args, const Console& console) {
     TRY_ASSIGN(node::Options options, node_options(args));
+    options.replaces = args.value("replaces").value_or("");
     options.s3_address = args.is_on("no-s3") ? "" : args.at("s3");
     TRY_ASSIGN(options.admin_address, admin_address(args, options.s3_address));
     options.control_address = control_address(args.at("data-dir"));
@@ -235,6 +236,7 @@ int run_join(const Args& args, Console& console) {
     const std::string data_dir = args.at("data-dir");
     auto described = node_options(args);
     if (!described) return report_error(console, described.error(), kExitUsage);
+    described->replaces = args.value("replaces").value_or("");
     auto loops = new_directory(data_dir);
     if (!loops) return report_error(console, loops.error());
     Loops* const raw = loops->get();
@@ -249,6 +251,11 @@ int run_serve(const Args& args, Console& console) {
     if (!made) return report_error(console, made.error(), kExitUsage);
     node::Options options = std::move(*made);
     const std::string token = args.value("token").value_or("");
+    if (token.empty() && !options.replaces.empty()) {
+        return report_error(
+            console, {Code::kInvalid, "-replaces is for a node that joins: give -token, too"},
+            kExitUsage);
+    }
     if (options.tls_cert.empty() != options.tls_key.empty()) {
         return report_error(console, {Code::kInvalid, "-tls-cert and -tls-key belong together"},
                             kExitUsage);

@@ -15,11 +15,15 @@ constexpr Flag kZone{"zone", "NAME", "its failure domain: a rack, a room, a site
 constexpr Flag kCapacity{"capacity", "SIZE", "space to use: 500GiB, 4TB; at first the disk's size",
                          ""};
 
+constexpr Flag kReplaces{"replaces", "NAME",
+                         "join in the place of this member, up or down, which then leaves", ""};
+
 constexpr Flag kInitFlags[] = {kDataDir, kNode, kListen, kZone, kCapacity};
 constexpr Flag kJoinFlags[] = {
     kDataDir, {"token", "TOKEN", "from `hamster token` on a member", "", true},
     kNode,    kListen,
-    kZone,    kCapacity};
+    kZone,    kCapacity,
+    kReplaces};
 constexpr Flag kServeFlags[] = {
     kDataDir,
     {"token", "TOKEN", "join the cluster of this token first, unless that has been done", ""},
@@ -27,6 +31,7 @@ constexpr Flag kServeFlags[] = {
     kListen,
     kZone,
     kCapacity,
+    kReplaces,
     {"s3", "ADDRESS", "where S3 clients connect", "127.0.0.1:9000"},
     {"no-s3", "", "serve no S3 clients here", ""},
     {"admin", "ADDRESS",

@@ -1,5 +1,6 @@
 #include "cluster/admission.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -38,6 +39,18 @@ Error refusal(const Answer& answer) {
         default:
             return {Code::kDenied, answer.detail().empty() ? "it refused" : answer.detail()};
     }
+}
+
+// The id of the member that the newcomer is to replace. A name that nobody has becomes an id that
+// nobody has: the refusal comes when the token was judged, so that a stranger learns no names.
+Result<std::string> replaced_by(const meta::View& view, const std::string& name_or_id) {
+    TRY_ASSIGN(const auto nodes, view.nodes());
+    const auto id = base::NodeId::from_hex(name_or_id);
+    const auto is_it = [&](const proto::Node& node) {
+        return node.name() == name_or_id || (id && id->view() == node.node_id());
+    };
+    const auto found = std::ranges::find_if(nodes, is_it);
+    return found == nodes.end() ? std::string(base::NodeId{}.view()) : found->node_id();
 }
 
 }  // namespace
@@ -119,6 +132,10 @@ Task<Result<proto::JoinReply>> Admission::admit(proto::JoinRequest request) {
     admit.set_secret_hash(std::string(base::as_text(kept.secret_hash)));
     *admit.mutable_node() = request.node();
     admit.mutable_node()->set_public_key(asked->public_key());
+    if (!request.replaces().empty()) {
+        CO_TRY_ASSIGN(*admit.mutable_node()->mutable_replaces(),
+                      replaced_by(view, request.replaces()));
+    }
     auto proposed = co_await group_->propose(std::move(command));
     CO_TRY_ASSIGN(const Answer answer, proposed);
     if (answer.status() != Answer::OK) co_return std::unexpected(refusal(answer));

@@ -69,13 +69,14 @@ Result<Welcome> read_welcome(const std::string& bytes, crypto::ClusterCa ca,
 }
 
 proto::JoinRequest request_of(const crypto::JoinToken& token, const crypto::SigningKey& key,
-                              const proto::Node& self) {
+                              const proto::Node& self, const std::string& replaces) {
     proto::JoinRequest request;
     request.set_cluster_id(std::string(token.terms.cluster.view()));
     request.set_token_id(std::string(token.proof.id.view()));
     request.set_token_secret(std::string(base::as_text(token.proof.secret.bytes())));
     request.set_signing_request(crypto::SigningRequest::make(key).der());
     *request.mutable_node() = self;
+    request.set_replaces(replaces);
     return request;
 }
 
@@ -86,7 +87,7 @@ struct Outcome {
 };
 
 Task<Outcome> ask(runtime::World* control, std::string address, crypto::JoinToken token,
-                  crypto::SigningKey key, proto::Node self) {
+                  crypto::SigningKey key, proto::Node self, std::string replaces) {
     Outcome outcome;
     const auto nobody = std::make_shared<const runtime::NodeTls>();
     auto connected = co_await control->network.connect_node(address, nobody,
@@ -102,8 +103,8 @@ Task<Outcome> ask(runtime::World* control, std::string address, crypto::JoinToke
         outcome.error = ca.error();
         co_return outcome;
     }
-    auto sent =
-        co_await write_message(stream.get(), request_of(token, key, self).SerializeAsString());
+    const proto::JoinRequest request = request_of(token, key, self, replaces);
+    auto sent = co_await write_message(stream.get(), request.SerializeAsString());
     if (!sent) {
         outcome.error = sent.error();
         co_return outcome;
@@ -149,10 +150,10 @@ Task<Result<std::string>> read_message(runtime::Stream* stream, std::size_t limi
 }
 
 Task<Result<Welcome>> join(runtime::World* control, crypto::JoinToken token, crypto::SigningKey key,
-                           proto::Node self) {
+                           proto::Node self, std::string replaces) {
     std::string troubles;
     for (const std::string& address : token.terms.addresses) {
-        auto outcome = co_await ask(control, address, token, key, self);
+        auto outcome = co_await ask(control, address, token, key, self, replaces);
         if (outcome.welcome) co_return std::move(*outcome.welcome);
         if (outcome.is_final) {
             co_return fail(Code::kDenied,

@@ -32,9 +32,10 @@ struct Welcome {
 };
 
 // Asks the members that the token names, one after the other, until one answers for the cluster:
-// its refusal is final. `self` has id, name, labels and addresses. kDenied: refused, the context
-// says why; kUnavailable: nobody was reached, the token is not used up.
+// its refusal is final. `self` has id, name, labels and addresses; `replaces` names the member
+// whose place it takes, empty: nobody's. kDenied: refused, the context says why; kUnavailable:
+// nobody was reached, the token is not used up.
 runtime::Task<Result<Welcome>> join(runtime::World* control, crypto::JoinToken token,
-                                    crypto::SigningKey key, proto::Node self);
+                                    crypto::SigningKey key, proto::Node self, std::string replaces);
 
 }  // namespace hamster::cluster

@@ -40,10 +40,8 @@ Keeper::Keeper(runtime::World* control, meta::Replica* replica, Links* links, co
 }
 
 void Keeper::start() {
-    links_->answer(kHealth, [this](NodeId, std::string) -> Task<Result<std::string>> {
-        return [](std::string reply) -> Task<Result<std::string>> {
-            co_return reply;
-        }(health_().SerializeAsString());
+    links_->answer(kHealth, [this](NodeId from, std::string payload) {
+        return answer_health(from, std::move(payload));
     });
     links_->answer(kStatus, [this](NodeId, std::string) { return answer_status(); });
     links_->answer(kCanStop, [this](NodeId, std::string payload) {
@@ -168,14 +166,47 @@ Task<void> Keeper::call_on_removed() {
     if (on_removed_) on_removed_();
 }
 
+// Without a leader nobody can write down that a node moved, so the nodes tell each other: one that
+// has another's ear learns from it where the rest is, the leader too if that one has a leader.
+Task<Result<std::string>> Keeper::answer_health(NodeId from, std::string payload) {
+    proto::HealthRequest request;
+    if (!request.ParseFromString(payload)) co_return fail(Code::kInvalid, "unreadable request");
+    proto::Health health = health_();
+    if (request.address().empty()) co_return health.SerializeAsString();
+    note_sighting(from, request.address(), Sightings::Source::kItself);
+    for (const NodeId& voter : replica_->driver().core().members().voters) {
+        const proto::Node* node = roster_->find(voter);
+        if (voter == self_id_ || voter == from || node == nullptr) continue;
+        proto::Whereabouts& told = *health.add_whereabouts();
+        told.set_node_id(std::string(voter.view()));
+        const std::string word = links_->sightings().word_of(voter);
+        told.set_address(word.empty() ? node->address() : word);
+    }
+    co_return health.SerializeAsString();
+}
+
+// What the metadata says already is no sighting.
+void Keeper::note_sighting(NodeId node, const std::string& address, Sightings::Source source) {
+    const proto::Node* known = roster_->find(node);
+    if (node == self_id_ || known == nullptr || known->address() == address) return;
+    links_->sightings().hear(node, address, source);
+}
+
 Task<bool> Keeper::ask_health(NodeId node) {
-    auto reply = co_await links_->call(node, kHealth, "", kHealthWithin);
+    proto::HealthRequest request;
+    if (replica_->driver().core().leader().is_zero()) request.set_address(self_.address());
+    auto reply = co_await links_->call(node, kHealth, request.SerializeAsString(), kHealthWithin);
     proto::Health health;
     const bool answers = reply && health.ParseFromString(*reply);
     if (!answers) note_refusal(node);
     Seen& seen = seen_[node];
     seen.answers = answers;
     if (answers) {
+        for (const proto::Whereabouts& told : health.whereabouts()) {
+            const auto voter = NodeId::from_bytes(told.node_id());
+            if (voter) note_sighting(*voter, told.address(), Sightings::Source::kOthers);
+        }
+        health.clear_whereabouts();
         seen.answered = control_->clock.now();
         seen.health = std::move(health);
     }

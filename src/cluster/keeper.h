@@ -57,6 +57,8 @@ class Keeper {
     runtime::Task<void> ask_all_now();
     runtime::Task<void> ask_one(NodeId node);
     runtime::Task<bool> ask_health(NodeId node);
+    runtime::Task<Result<std::string>> answer_health(NodeId from, std::string payload);
+    void note_sighting(NodeId node, const std::string& address, Sightings::Source source);
     runtime::Task<void> lead_once();
     runtime::Task<Result<void>> set_leaving(NodeId node, bool leaving);
     runtime::Task<Result<void>> wait_until_it_votes_no_more(NodeId node);

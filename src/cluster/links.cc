@@ -73,10 +73,11 @@ Result<NodeId> Links::verify(const runtime::Stream& stream) const {
 
 Task<Result<rpc::StreamPtr>> Links::dial(NodeId to) {
     const proto::Node* node = roster_->find(to);
-    if (node == nullptr || node->address().empty()) {
+    const std::string address =
+        sightings_.choose(to, node == nullptr ? std::string() : node->address());
+    if (address.empty()) {
         co_return fail(Code::kUnavailable, "nobody knows the address of node " + to.hex());
     }
-    const std::string address = node->address();
     auto stream =
         co_await control_->network.connect_node(address, tls_, control_->clock.now() + kDialWithin);
     if (!stream) co_return fail(std::move(stream).error(), "node at " + address);

@@ -14,6 +14,7 @@
 
 #include "base/ids.h"
 #include "cluster/roster.h"
+#include "cluster/sightings.h"
 #include "cluster/trust.h"
 #include "meta/replica.h"
 #include "objects/remote.h"
@@ -69,6 +70,8 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     runtime::Task<void> stop();
 
     [[nodiscard]] const std::shared_ptr<const runtime::NodeTls>& tls() const { return tls_; }
+    // Where nodes were seen that are not where the metadata has them; dials try that too.
+    [[nodiscard]] Sightings& sightings() { return sightings_; }
     // Why a node cannot be reached, for messages; empty when it can.
     [[nodiscard]] std::string trouble_with(NodeId node) const;
     // Cluster time as far as it is known: what certificates are judged by.
@@ -94,6 +97,7 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     const Credentials credentials_;
     const std::shared_ptr<const runtime::NodeTls> tls_;
     const Roster* roster_;
+    Sightings sightings_;
     std::function<std::uint64_t()> now_ms_;
     std::atomic<bool> has_others_{true};
     mutable std::mutex down_mutex_;  // any loop asks; held for a moment

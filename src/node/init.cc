@@ -161,7 +161,7 @@ Task<Result<Identity>> join_data_dir(runtime::World* control, crypto::KeySource*
     CO_TRY(shards_founded);
     auto made = co_await control->disk.make_dir(std::string(kMetaDir));
     CO_TRY(made);
-    auto joined = co_await cluster::join(control, decoded, *key, std::move(self));
+    auto joined = co_await cluster::join(control, decoded, *key, std::move(self), options.replaces);
     CO_TRY(joined);
     auto kept = co_await keep_welcome(&control->disk, std::move(*joined), *key);
     CO_TRY(kept);

@@ -30,6 +30,7 @@ struct Options {
     std::optional<std::string> zone;   // "": none
     std::uint64_t capacity_bytes = 0;  // at first: the size of the disk
     std::string host;                  // the machine
+    std::string replaces;              // a joiner: name or id of the member whose place it takes
     std::string s3_address = "127.0.0.1:9000";  // empty: no S3 here
     std::string admin_address;                  // empty: no admin endpoint
     std::string control_address;                // unix:/path; empty: no control API

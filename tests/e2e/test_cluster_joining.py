@@ -185,6 +185,25 @@ def test_a_name_that_is_taken(one):
     assert first.is_running()
 
 
+def test_a_node_takes_the_place_of_a_member(one):
+    """Of one that is there, once. A stranger learns no names in this way."""
+    old = one.grow()
+    token = one.any().token()
+    new = one.new_node("new")
+    log = refused(new, token, "-replaces", "nobody")
+    assert "is to be replaced is no member" in log, log
+    log = refused(new, spoilt(token)["one letter changed"], "-replaces", old.name)
+    assert "replaced" not in log, log
+    admitted(one, new, token, "-replaces", old.name)
+    assert one.any().members()["new"]["replaces"] == old.name
+    assert "takes the place of " + old.name in hamster(
+        "status", "-data-dir", one.any().data_dir).stdout
+    log = refused(one.new_node("second"), one.any().token(), "-replaces", old.name)
+    assert "new replaces that node already" in log, log
+    run = hamster("serve", "-data-dir", new.data_dir, "-replaces", old.name)
+    assert run.returncode == 2 and "-token" in run.stderr, run
+
+
 @pytest.mark.parametrize("name", ["a b", "x" * 200, "ä", "../up", "a/b", "n\n1"])
 def test_a_name_that_is_none(one, name):
     token = one.any().token()

@@ -349,3 +349,20 @@ def test_all_addresses_change_at_once(three):
         node.start("-listen", node.listen, wait=False)
     three.wait_voters(3)
     serves(three)
+
+
+def test_who_stayed_is_behind_when_all_others_move(tmp_path):
+    """Four of five nodes move, and the one that stayed lacks entries: it cannot lead, and the four
+    know where the others are from it alone."""
+    with Cluster(tmp_path, 5) as five:
+        stayed, *moved = five.nodes
+        assert stayed.stop() == 0
+        wait_for("a write without n1",
+                 lambda: moved[0].client().request("PUT", "/bucket")[0] == 200)
+        for node in moved:
+            node.kill()
+            node.listen_port = steady_port()
+        for node in five.nodes:
+            node.start("-listen", node.listen, wait=False)
+        five.wait_voters(5)
+        serves(five)
