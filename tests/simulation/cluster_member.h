@@ -77,8 +77,9 @@ class Member {
     bool is_suspect = false;  // its disk has failed since it was started
     bool is_removed = false;
     bool is_stopping = false;
-    bool has_bad_token = false;  // must not get in with it
-    std::string token;           // to join with
+    bool has_bad_token = false;      // must not get in with it
+    bool has_expired_token = false;  // that is what is bad about it
+    std::string token;               // to join with
     bool asks_token = false;
     base::NodeId id;  // once known
 
