@@ -93,6 +93,15 @@ void Member::set_paused(bool paused) {
     }
 }
 
+void Member::empty_disk() {
+    HAMSTER_ASSERT(process_ == nullptr, name_);
+    machine_->empty_disk();
+    former = id;
+    id = {};
+    token.clear();
+    options_.name = name_ + "-" + std::to_string(++disks_);
+}
+
 bool Member::has_directory() const {
     return machine_->durable_content(std::string(node::kFormatFile)).has_value();
 }

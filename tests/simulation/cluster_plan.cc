@@ -29,7 +29,7 @@ node::Options draw_options(runtime::Prng& random) {
     options.meta.flush_after_bytes = pick(random, 1, 16) * 2 * kKiB;
     options.objects.gc_grace_ms = pick(random, 500, 3000);
     options.objects.reconcile_interval_ms = pick(random, 1, 5) * 1000;
-    options.objects.orphan_scan_interval_ms = 600'000;
+    options.objects.orphan_scan_interval_ms = 20'000;
     options.objects.body_memory_bytes = 16U << 20U;
     options.drain = std::chrono::seconds(2);
     return options;
@@ -39,10 +39,15 @@ node::Options draw_options(runtime::Prng& random) {
 
 std::string_view name_of(ClusterFault fault) {
     constexpr std::array<std::string_view, kClusterFaults> kNames = {
-        "crash-at-io",  "crash-now",      "clean-restart", "power-cut", "cut-one-way",
-        "cut-two-ways", "isolate-leader", "flapping",      "pause",     "slow-links",
-        "resets",       "clock-jump",     "full-disk",     "slow-disk", "disk-errors",
-        "grow",         "transfer",       "remove",        "bad-token"};
+        "crash-at-io",    "crash-now",   "clean-restart",
+        "power-cut",      "cut-one-way", "cut-two-ways",
+        "isolate-leader", "flapping",    "pause",
+        "slow-links",     "resets",      "clock-jump",
+        "full-disk",      "slow-disk",   "disk-errors",
+        "grow",           "transfer",    "remove",
+        "bad-token",      "holder-dies", "coordinator-dies",
+        "slow-node",      "disk-lost",   "disk-rots",
+        "shards-rot"};
     return kNames[static_cast<std::size_t>(fault)];
 }
 
@@ -77,6 +82,8 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
     const std::uint64_t keys = pick(random, 1, 4);
     for (std::uint64_t i = 0; i < keys; ++i) plan.keys.push_back(fmt::format("k{}", i));
     plan.only_empty_bodies = chance(40);
+    plan.has_two_parts = !plan.only_empty_bodies && chance(3);
+    if (chance(15)) plan.max_body_bytes = 3'000'000;
     plan.crash_in_init = chance(5);
     plan.crash_in_start = chance(25);
     if (chance(90)) {
@@ -87,10 +94,16 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
             const auto kind = static_cast<ClusterFault>(i);
             if (chance(kind == ClusterFault::kPowerCut ? 10 : share)) plan.kinds.push_back(kind);
         }
+        if (!kLostDisksAreReplaced) std::erase(plan.kinds, ClusterFault::kDiskLost);
         if (plan.kinds.empty()) plan.kinds.push_back(ClusterFault::kCrashAtIo);
     }
+    plan.has_outage = chance(40);
+    plan.has_calamity = chance(35);
+    plan.has_leap = chance(30);
+    plan.has_catastrophe = chance(8);
     plan.pace_ms = chance(50) ? 300 : 30;
     if (plan.pace_ms == 30) plan.operations *= 3;
+    plan.has_calamity = plan.has_calamity && kLostDisksAreReplaced;
     return plan;
 }
 
