@@ -41,8 +41,8 @@ constexpr Flag kServeFlags[] = {
     {"tls-cert", "FILE", "certificate chain, PEM: serve HTTPS; read again on SIGHUP", ""},
     {"tls-key", "FILE", "its private key, PEM", ""},
     {"access-log", "", "log one line per request", ""},
-    {"accept-lost-segments", "", "start although segment files are missing: gives up their objects",
-     ""},
+    {"accept-lost-segments", "",
+     "start although segment files are missing: gives up what is in them", ""},
     kLogLevel,
 };
 constexpr Flag kClientFlags[] = {kDataDir, kJson};

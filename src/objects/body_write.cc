@@ -34,7 +34,7 @@ BodyWrite::BodyWrite(ServiceImpl* service, LoopState* loop, Target target,
     for (std::size_t slot = 0; slot < lanes_.size(); ++slot) {
         Lane& lane = lanes_[slot];
         if (!target_.has(slot)) {
-            lane.failed = Error{Code::kUnavailable, "the node is down"};
+            lane.failed = service_->why_left_out(target_.nodes[slot]);
         } else if (service_->is_self(target_.nodes[slot])) {
             const base::Slot number{static_cast<std::uint8_t>(slot)};
             lane.shard = std::make_unique<ShardWrite>(
@@ -172,6 +172,7 @@ void BodyWrite::drop(std::size_t slot, Error error) {
     service_->counters().dropped_holders.add();
     LOG_WARN("objects", "blob {} goes on without slot {} on node {}: {}", target_.blob.hex(), slot,
              target_.nodes[slot].hex(), error.context);
+    service_->note_failure(target_.nodes[slot], error.code);
     lane.failed = std::move(error);
     if (lane.is_dropped) *lane.is_dropped = true;
     held_ -= lane.queue.size();
