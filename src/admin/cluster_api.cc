@@ -6,6 +6,7 @@
 #include <boost/json/value.hpp>
 #include <utility>
 
+#include "admin/layout_api.h"
 #include "base/encoding.h"
 
 namespace hamster::admin {
@@ -17,8 +18,9 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view kChanges[] = {"/v1/cluster/token", "/v1/cluster/can-stop",
-                                         "/v1/cluster/transfer", "/v1/cluster/remove"};
+constexpr std::string_view kChanges[] = {
+    "/v1/cluster/token", "/v1/cluster/can-stop", "/v1/cluster/transfer", "/v1/cluster/remove",
+    "/v1/cluster/drain", "/v1/cluster/undrain",  "/v1/cluster/optimize", "/v1/cluster/profile"};
 
 std::string_view role_text(const ClusterStatus::Member& member, bool leads) {
     if (leads) return "leader";
@@ -34,7 +36,11 @@ std::string_view role_text(const ClusterStatus::Member& member, bool leads) {
 
 std::string_view state_text(const ClusterStatus::Member& member) {
     if (!member.is_reachable()) return "down";
-    if (member.node().leaving()) return "draining";
+    if (member.node().leaving()) {
+        const bool is_empty =
+            member.slots() == 0 && member.slots_owed() == 0 && member.blobs() == 0;
+        return is_empty ? "drained" : "draining";
+    }
     const proto::Health& health = member.health();
     const bool is_degraded =
         health.full() || !health.trouble().empty() || health.corrupt_slices() > 0;
@@ -71,6 +77,9 @@ json::object to_json(const ClusterStatus::Member& member, const std::string& lea
             {"trouble", health.trouble()},
             {"corrupt_slices", health.corrupt_slices()},
             {"blobs", member.blobs()},
+            {"leaving", node.leaving()},
+            {"slots", member.slots()},
+            {"slots_owed", member.slots_owed()},
             {"replaces", std::move(replaces)},
             {"uptime_seconds", std::move(uptime)}};
 }
@@ -110,6 +119,38 @@ Task<Result<std::string>> mint_token(cluster::Cluster* cluster, json::object bod
         json::object{{"token", minted->text}, {"expires", base::iso8601(minted->expires_ms)}});
 }
 
+// What is asked about one node; of a transfer it may be nobody.
+Task<Result<std::string>> change_node(cluster::Cluster* cluster, std::string path,
+                                      json::object body) {
+    CO_TRY_ASSIGN(const std::string named, text_field(body, "node"));
+    NodeId node;
+    if (!named.empty() || path != "/v1/cluster/transfer") {
+        CO_TRY_ASSIGN(node, node_field(*cluster, body));
+    }
+    if (path == "/v1/cluster/can-stop") {
+        auto judged = co_await cluster->keeper().can_stop(node);
+        CO_TRY(judged);
+        co_return json::serialize(
+            json::object{{"can_stop", judged->yes()}, {"reason", judged->reason()}});
+    }
+    if (path == "/v1/cluster/transfer") {
+        auto moved = co_await cluster->keeper().transfer(node);
+        CO_TRY(moved);
+        co_return json::serialize(json::object{{"leader", cluster->roster().name_of(*moved)}});
+    }
+    const std::string name = cluster->roster().name_of(node);
+    if (path == "/v1/cluster/drain" || path == "/v1/cluster/undrain") {
+        cluster::LayoutKeeper* const layout = &cluster->keeper().layout();
+        auto task = path == "/v1/cluster/drain" ? drain(layout, node, name, std::move(body))
+                                                : undrain(layout, node, name);
+        auto done = co_await std::move(task);
+        co_return done;
+    }
+    auto removed = co_await cluster->keeper().remove(node);
+    CO_TRY(removed);
+    co_return json::serialize(json::object{{"removed", name}, {"node_id", node.hex()}});
+}
+
 }  // namespace
 
 bool is_cluster_change(std::string_view path) {
@@ -137,6 +178,7 @@ Task<json::object> cluster_status(cluster::Cluster* cluster) {
                            {"commit", status.commit()},
                            {"changing", status.is_changing()},
                            {"members", std::move(members)},
+                           {"layout", to_json(status.layout())},
                            {"notes", std::move(notes)}};
 }
 
@@ -146,26 +188,15 @@ Task<Result<std::string>> change_cluster(cluster::Cluster* cluster, std::string 
         auto minted = co_await mint_token(cluster, std::move(body));
         co_return minted;
     }
-    CO_TRY_ASSIGN(const std::string named, text_field(body, "node"));
-    NodeId node;
-    if (!named.empty() || path != "/v1/cluster/transfer") {
-        CO_TRY_ASSIGN(node, node_field(*cluster, body));
+    cluster::LayoutKeeper* const layout = &cluster->keeper().layout();
+    if (path == "/v1/cluster/optimize" || path == "/v1/cluster/profile") {
+        auto task = path == "/v1/cluster/optimize" ? optimize(layout, std::move(body))
+                                                   : set_profile(layout, std::move(body));
+        auto done = co_await std::move(task);
+        co_return done;
     }
-    if (path == "/v1/cluster/can-stop") {
-        auto judged = co_await cluster->keeper().can_stop(node);
-        CO_TRY(judged);
-        co_return json::serialize(
-            json::object{{"can_stop", judged->yes()}, {"reason", judged->reason()}});
-    }
-    if (path == "/v1/cluster/transfer") {
-        auto moved = co_await cluster->keeper().transfer(node);
-        CO_TRY(moved);
-        co_return json::serialize(json::object{{"leader", cluster->roster().name_of(*moved)}});
-    }
-    const std::string name = cluster->roster().name_of(node);
-    auto removed = co_await cluster->keeper().remove(node);
-    CO_TRY(removed);
-    co_return json::serialize(json::object{{"removed", name}, {"node_id", node.hex()}});
+    auto done = co_await change_node(cluster, std::move(path), std::move(body));
+    co_return done;
 }
 
 }  // namespace hamster::admin

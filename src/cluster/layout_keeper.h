@@ -29,6 +29,14 @@ struct DrainPlan {
     // New objects bear less or need more, or old ones must be stored anew.
     [[nodiscard]] bool must_ask() const { return !is_leaving && (from != to || bytes > 0); }
 };
+// Objects of other profiles than that of new ones.
+struct Reencoding {
+    bool is_running = false;
+    Profile profile;                   // of new ones
+    std::uint64_t bytes_at_start = 0;  // of bodies, when it began; 0: it does not run
+    ReencodeLeft left;
+};
+
 // kPrecondition: it cannot be; the context says what to do.
 Result<DrainPlan> plan_drain(const LayoutRows& rows, const NodeId& node);
 // Why `node` would be missed if it stopped for a while; empty: the rows know of no reason.
@@ -61,12 +69,15 @@ class LayoutKeeper {
     runtime::Task<Result<DrainPlan>> drain(NodeId node, bool agreed);
     // It takes places again. kPrecondition: another one is about to take its place.
     runtime::Task<Result<void>> undrain(NodeId node);
-    // Objects of other profiles are stored anew in that of new ones. What is left to do.
-    runtime::Task<Result<ReencodeLeft>> optimize();
+    // Objects of other profiles are stored anew in that of new ones. May be repeated.
+    runtime::Task<Result<Reencoding>> optimize();
+    // How far that is; changes nothing. Walks all blobs.
+    runtime::Task<Result<Reencoding>> look();
     // No more objects are stored anew. kPrecondition: they must be, for a node that is leaving.
     runtime::Task<Result<void>> stop_optimizing();
-    // "4+2", or "auto" for the ladder. kInvalid, kPrecondition: too few nodes. What it means.
-    runtime::Task<Result<std::string>> set_profile(std::string profile);
+    // "4+2", or "auto" for the ladder. kInvalid, kPrecondition: too few nodes. Answers what new
+    // objects will have.
+    runtime::Task<Result<Profile>> set_profile(std::string profile);
 
   private:
     // How much of a re-encoding was left when all blobs were last looked at.

@@ -93,7 +93,7 @@ Task<Result<ClusterStatus>> LayoutKeeper::complete(ClusterStatus status) {
     layout.set_hindrance(layout_hindrance(facts));
     for (ClusterStatus::Member& member : *status.mutable_members()) {
         const NodeId id = NodeId::from_bytes(member.node().node_id()).value_or(NodeId{});
-        if (rows.layout.version() > 0) member.set_slots(count_of(rows.places->held, id));
+        member.set_slots(count_of(rows.places->held, id));
         member.set_slots_owed(count_of(rows.places->owed, id));
     }
     co_return status;
@@ -202,24 +202,36 @@ Task<Result<void>> LayoutKeeper::undrain(NodeId node) {
 
 // ---- optimize, set-profile ------------------------------------------------------------------
 
-Task<Result<ReencodeLeft>> LayoutKeeper::optimize() {
+Task<Result<Reencoding>> LayoutKeeper::look() {
     auto viewed = co_await replica_->view();
     CO_TRY_ASSIGN(const meta::View view, viewed);
     CO_TRY_ASSIGN(const proto::Layout layout, view.layout());
-    const Profile wanted{layout.k(), layout.m()};
-    auto counted = co_await count_left(view, wanted);
-    CO_TRY_ASSIGN(const ReencodeLeft left, counted);
-    const proto::Reencode& under_way = layout.reencode();
-    const bool is_begun = layout.has_reencode() && Profile{under_way.k(), under_way.m()} == wanted;
-    if (is_begun || left.blobs == 0) co_return left;
+    Reencoding now;
+    now.profile = Profile{layout.k(), layout.m()};
+    auto counted = co_await count_left(view, now.profile);
+    CO_TRY_ASSIGN(now.left, counted);
+    if (layout.has_reencode()) {
+        const proto::Reencode& row = layout.reencode();
+        now.is_running = Profile{row.k(), row.m()} == now.profile;
+        now.bytes_at_start = row.bytes_at_start();
+    }
+    co_return now;
+}
+
+Task<Result<Reencoding>> LayoutKeeper::optimize() {
+    auto looked = co_await look();
+    CO_TRY_ASSIGN(Reencoding now, looked);
+    if (now.is_running || now.left.blobs == 0) co_return now;
     Command command;
     proto::Reencode& reencode = *command.mutable_set_reencode()->mutable_reencode();
-    reencode.set_k(wanted.k);
-    reencode.set_m(wanted.m);
-    reencode.set_bytes_at_start(left.bytes);
+    reencode.set_k(now.profile.k);
+    reencode.set_m(now.profile.m);
+    reencode.set_bytes_at_start(now.left.bytes);
     auto done = co_await propose(std::move(command));
     CO_TRY(done);
-    co_return left;
+    now.is_running = true;
+    now.bytes_at_start = now.left.bytes;
+    co_return now;
 }
 
 Task<Result<void>> LayoutKeeper::stop_optimizing() {
@@ -236,7 +248,7 @@ Task<Result<void>> LayoutKeeper::stop_optimizing() {
     co_return done;
 }
 
-Task<Result<std::string>> LayoutKeeper::set_profile(std::string profile) {
+Task<Result<Profile>> LayoutKeeper::set_profile(std::string profile) {
     auto read_now = co_await read();
     CO_TRY_ASSIGN(const LayoutRows rows, read_now);
     const bool is_auto = profile == "auto";
@@ -255,7 +267,7 @@ Task<Result<std::string>> LayoutKeeper::set_profile(std::string profile) {
     command.mutable_set_profile()->set_pinned(is_auto ? std::string() : profile);
     auto done = co_await propose(std::move(command));
     CO_TRY(done);
-    co_return placement::describe(next);
+    co_return next;
 }
 
 }  // namespace hamster::cluster
