@@ -24,12 +24,15 @@ node::Options draw_options(runtime::Prng& random) {
     options.shards.segment_bytes = 1024 * kKiB;
     options.shards.small_segment_bytes = 320 * kKiB;
     options.shards.reserve_bytes = 1024 * kKiB;
-    options.meta.wal_file_bytes = pick(random, 5, 24) * 4 * kKiB;
+    // A table of the layout fits in.
+    options.meta.wal_file_bytes = 1024 * kKiB + pick(random, 0, 24) * 4 * kKiB;
     // Often so small that a node that was away needs a snapshot.
     options.meta.flush_after_bytes = pick(random, 1, 16) * 2 * kKiB;
     options.objects.gc_grace_ms = pick(random, 500, 3000);
     options.objects.reconcile_interval_ms = pick(random, 1, 5) * 1000;
     options.objects.orphan_scan_interval_ms = 20'000;
+    options.objects.full_walk_interval_ms = 20'000;
+    options.objects.scrub_period_ms = 70'000;  // a pass every ten seconds
     options.objects.body_memory_bytes = 16U << 20U;
     options.drain = std::chrono::seconds(2);
     return options;

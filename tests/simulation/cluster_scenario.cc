@@ -346,6 +346,7 @@ void ClusterScenario::catastrophe() {
 void ClusterScenario::leap() {
     constexpr std::int64_t kHoursMs = static_cast<std::int64_t>(meta::kOrphanGraceMs) + 60'000;
     report_.reached("leap");
+    become_redundant("before hours pass", Tidiness::kCollected);
     // What is unnamed has been seen to be.
     (void)wait([] { return false; }, kOrphansSeen);
     for (const auto& member : cluster_.members()) {

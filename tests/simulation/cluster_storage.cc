@@ -229,7 +229,7 @@ std::string ClusterStorage::gap(Tidiness wanted) {
         if (row && *row) return fmt::format("{}, whose disk was lost, is a member", id.hex());
     }
     std::string gap = redundancy_gap(view);
-    if (gap.empty() && wanted == Tidiness::kClean) gap = garbage_left(view);
+    if (gap.empty() && wanted != Tidiness::kComplete) gap = garbage_left(view);
     return gap.empty() ? miscounted(view) : gap;
 }
 

@@ -22,9 +22,9 @@ struct FoundShard {
     bool is_intact = false;
 };
 
-// What is looked for: every shard in its place; or also no garbage, nothing in other places and
+// What is looked for: every shard in its place; also no garbage; also nothing in other places and
 // nothing that no row names, which takes until the graces are over.
-enum class Tidiness { kComplete, kClean };
+enum class Tidiness { kComplete, kCollected, kClean };
 
 class ClusterStorage {
   public:
