@@ -42,9 +42,21 @@ std::string_view state_text(const ClusterStatus::Member& member) {
         return is_empty ? "drained" : "draining";
     }
     const proto::Health& health = member.health();
-    const bool is_degraded =
-        health.full() || !health.trouble().empty() || health.corrupt_slices() > 0;
+    const bool is_degraded = health.full() || !health.trouble().empty() ||
+                             health.corrupt_slices() > 0 || health.repair().beyond_repair() > 0;
     return is_degraded ? "degraded" : "up";
+}
+
+json::object to_json(const proto::Repair& repair) {
+    const auto backlog = [](const proto::Repair::Backlog& some) {
+        return json::object{{"shards", some.blobs()}, {"bytes", some.bytes()}};
+    };
+    return {
+        {"missing", backlog(repair.missing())},       {"moving", backlog(repair.moving())},
+        {"damaged", backlog(repair.damaged())},       {"beyond_repair", repair.beyond_repair()},
+        {"restored_shards", repair.restored_blobs()}, {"restored_bytes", repair.restored_bytes()},
+        {"bytes_per_second", repair.bytes_per_s()},   {"seconds_left", repair.left_s()},
+        {"scrub_percent", repair.scrub_percent()},    {"scrub_passes", repair.scrub_passes()}};
 }
 
 // `replaces`: the name of the member whose place it takes; empty: nobody's.
@@ -57,6 +69,8 @@ json::object to_json(const ClusterStatus::Member& member, const std::string& lea
     // say.
     json::value free_bytes;
     if (health.disk_total_bytes() > 0) free_bytes = health.disk_free_bytes();
+    json::value repair;
+    if (health.has_repair()) repair = to_json(health.repair());
     json::value uptime;
     if (!health.version().empty()) uptime = health.uptime_s();
     return {{"node", node.name()},
@@ -80,6 +94,7 @@ json::object to_json(const ClusterStatus::Member& member, const std::string& lea
             {"leaving", node.leaving()},
             {"slots", member.slots()},
             {"slots_owed", member.slots_owed()},
+            {"repair", std::move(repair)},
             {"replaces", std::move(replaces)},
             {"uptime_seconds", std::move(uptime)}};
 }
@@ -167,8 +182,9 @@ Task<json::object> cluster_status(cluster::Cluster* cluster) {
     json::array members;
     for (const auto* member : by_name) {
         const auto replaced = NodeId::from_bytes(member->node().replaces());
-        members.push_back(to_json(*member, status.leader(),
-                                  replaced ? cluster->roster().name_of(*replaced) : std::string()));
+        // Once that one is gone there is no more to it.
+        const proto::Node* old = replaced ? cluster->roster().find(*replaced) : nullptr;
+        members.push_back(to_json(*member, status.leader(), old ? old->name() : std::string()));
     }
     json::array notes;
     for (const std::string& note : status.notes()) notes.emplace_back(note);

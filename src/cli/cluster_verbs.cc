@@ -40,6 +40,7 @@ std::string problem_of(const json::object& member) {
     const std::uint64_t lag = number_of(member, "lag");
     if (lag > 1000) return fmt::format("{} entries behind", lag);
     if (auto leaving = leaving_text(member); !leaving.empty()) return leaving;
+    if (auto repair = repair_text(member); !repair.empty()) return repair;
     const std::string replaced = text_of(member, "replaces");
     return replaced.empty() ? std::string() : "takes the place of " + replaced;
 }

@@ -73,6 +73,30 @@ std::string progress_text(std::uint64_t at_start, std::uint64_t left) {
                        bytes_text(left));
 }
 
+std::string repair_text(const json::object& member) {
+    const json::object* repair = object_in(member, "repair");
+    if (repair == nullptr) return {};
+    std::uint64_t shards = 0;
+    std::uint64_t bytes = 0;
+    for (const std::string_view kind : {"missing", "moving", "damaged"}) {
+        if (const json::object* backlog = object_in(*repair, kind)) {
+            shards += number_of(*backlog, "shards");
+            bytes += number_of(*backlog, "bytes");
+        }
+    }
+    std::string out;
+    if (const auto lost = number_of(*repair, "beyond_repair"); lost > 0) {
+        out = count_text(lost, "shard") + " BEYOND REPAIR";
+    }
+    if (shards > 0) {
+        out += fmt::format("{}restores {}, {}", out.empty() ? "" : "; ",
+                           count_text(shards, "shard"), bytes_text(bytes));
+        const auto left = number_of(*repair, "seconds_left");
+        if (left > 0) out += ", about " + duration_text(left);
+    }
+    return out;
+}
+
 std::string leaving_text(const json::object& member) {
     if (!bool_of(member, "leaving")) return {};
     const std::uint64_t slots = number_of(member, "slots");

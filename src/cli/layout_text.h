@@ -11,6 +11,8 @@ namespace hamster::cli {
 std::string layout_text(const boost::json::object& layout, bool has_zones);
 // What a member that is leaving has still to give away; empty for others.
 std::string leaving_text(const boost::json::object& member);
+// What the reconciler of a member has to restore; empty: nothing.
+std::string repair_text(const boost::json::object& member);
 // What people are asked before a drain that costs something; ends with the question.
 std::string question_text(const boost::json::object& answer);
 // "[#########...........] 45 %, 1.2 GiB left". Of `at_start` bytes `left` are to be done.

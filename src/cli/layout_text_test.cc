@@ -75,6 +75,23 @@ TEST(LayoutText, WhatALeavingNodeStillHas) {
     EXPECT_EQ(leaving_text(member), "empty: `hamster remove n3`");
 }
 
+TEST(LayoutText, WhatIsToBeRestored) {
+    json::object member{{"node", "n3"}, {"repair", nullptr}};
+    EXPECT_EQ(repair_text(member), "");
+    const json::object none{{"shards", 0}, {"bytes", 0}};
+    json::object repair{{"missing", none}, {"moving", none}, {"damaged", none}};
+    member["repair"] = repair;
+    EXPECT_EQ(repair_text(member), "");
+    repair["missing"] = json::object{{"shards", 2}, {"bytes", 1024}};
+    repair["moving"] = json::object{{"shards", 1}, {"bytes", 1024}};
+    repair["seconds_left"] = 90;
+    member["repair"] = repair;
+    EXPECT_EQ(repair_text(member), "restores 3 shards, 2.0 KiB, about 1 min 30 s");
+    repair["beyond_repair"] = 1;
+    member["repair"] = repair;
+    EXPECT_THAT(repair_text(member), HasSubstr("1 shard BEYOND REPAIR; restores"));
+}
+
 TEST(LayoutText, TheQuestionShowsTheTrade) {
     const json::object now{{"profile", "2+1"}, {"usable_percent", 67}, {"survives", "any 1 node"}};
     const json::object then{{"profile", "1+1"}, {"usable_percent", 50}, {"survives", "any 1 node"}};

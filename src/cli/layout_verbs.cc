@@ -96,6 +96,17 @@ bool agrees(const json::object& answer, Console& console) {
     return false;
 }
 
+// What a drain across a boundary waits for.
+std::string reencoding_in(const json::object& cluster) {
+    const json::value* layout = cluster.if_contains("layout");
+    const json::object* fields = layout == nullptr ? nullptr : layout->if_object();
+    const json::value* reencode = fields == nullptr ? nullptr : fields->if_contains("reencode");
+    const json::object* row = reencode == nullptr ? nullptr : reencode->if_object();
+    if (row == nullptr || !is_known(*row, "bytes_left")) return {};
+    if (number_of(*row, "blobs_left") == 0) return "; old shards are being dropped";
+    return "; " + progress_text(number_of(*row, "bytes_at_start"), number_of(*row, "bytes_left"));
+}
+
 Result<json::object> look_at_drain(const Args& args, ProgressLine& line) {
     TRY_ASSIGN(const json::object status, ask_node(args.at("data-dir"), "GET", "/v1/status", {}));
     const json::value* cluster = status.if_contains("cluster");
@@ -120,7 +131,7 @@ Result<json::object> look_at_drain(const Args& args, ProgressLine& line) {
         if (!bool_of(*member, "leaving")) {
             return json::object{{"node", name}, {"drained", false}, {"done", true}};
         }
-        line.show(fmt::format("{}: {}", name, leaving_text(*member)));
+        line.show(fmt::format("{}: {}{}", name, leaving_text(*member), reencoding_in(*fields)));
         return json::object{};
     }
     return json::object{{"node", args.operands()[0]}, {"drained", true}, {"done", true}};

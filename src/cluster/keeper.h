@@ -74,6 +74,7 @@ class Keeper {
     [[nodiscard]] proto::ClusterStatus members_here() const;
     runtime::Task<Result<proto::ClusterStatus>> status_here();
     runtime::Task<Result<void>> judge_stop(NodeId node);
+    [[nodiscard]] std::string who_restores(NodeId but) const;
     runtime::Task<Result<void>> judge_removal(NodeId node, bool* was_leaving);
     runtime::Task<Result<void>> remove_empty(NodeId node);
     runtime::Task<Result<std::string>> answer_status();

@@ -103,6 +103,17 @@ Task<Result<ClusterStatus>> Keeper::status() {
 
 // ---- can-stop -------------------------------------------------------------------------------
 
+// Who has shards to restore that still can be: "n2 is restoring 5 shards". Empty: nobody but `but`.
+std::string Keeper::who_restores(NodeId but) const {
+    for (const ClusterStatus::Member& member : members_here().members()) {
+        const proto::Repair& repair = member.health().repair();
+        const std::uint64_t lost = repair.missing().blobs() + repair.damaged().blobs();
+        if (member.node().node_id() == but.view() || lost <= repair.beyond_repair()) continue;
+        return fmt::format("{} is restoring {} shards", member.node().name(), lost);
+    }
+    return {};
+}
+
 // kPrecondition: better not, and why.
 Task<Result<void>> Keeper::judge_stop(NodeId node) {
     const Result<void> judged = cluster::can_stop(facts(), node);
@@ -110,6 +121,7 @@ Task<Result<void>> Keeper::judge_stop(NodeId node) {
     auto read = co_await layout_.read();
     CO_TRY_ASSIGN(const LayoutRows rows, read);
     std::string why = why_missed(rows, node);
+    if (why.empty()) why = who_restores(node);
     if (!why.empty()) co_return fail(Code::kPrecondition, std::move(why));
     co_return Result<void>{};
 }

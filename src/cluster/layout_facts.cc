@@ -92,6 +92,34 @@ Result<LayoutRows> read_layout(const meta::View& view,
     return rows;
 }
 
+Result<std::vector<meta::GeometryEntry>> live_geometries(const meta::View& view,
+                                                         std::vector<meta::GeometryEntry> all,
+                                                         Profile now) {
+    const bool is_uniform = std::ranges::all_of(all, [now](const meta::GeometryEntry& entry) {
+        const Profile profile{entry.k, entry.m};
+        return profile == now || profile == placement::small_copies(now);
+    });
+    std::optional<base::BlobId> after;
+    while (!is_uniform) {
+        TRY_ASSIGN(const auto page, view.garbage(after, kBlobsAtOnce));
+        for (const auto& [id, garbage] : page) {
+            const proto::Blob& blob = garbage.blob();
+            const auto found = std::ranges::find_if(all, [&blob](const auto& entry) {
+                return entry.k == blob.k() && entry.m == blob.m();
+            });
+            if (found == all.end() || found->count.blobs() == 0) {
+                return std::unexpected(corrupt("garbage that is not counted"));
+            }
+            found->count.set_blobs(found->count.blobs() - 1);
+            found->count.set_bytes(found->count.bytes() - blob.size());
+        }
+        if (page.size() < kBlobsAtOnce) break;
+        after = page.back().blob;
+    }
+    std::erase_if(all, [](const auto& entry) { return entry.count.blobs() == 0; });
+    return all;
+}
+
 bool is_to_be_reencoded(const proto::Blob& blob, Profile wanted) {
     const bool is_small = blob.size() <= objects::kSmallBlobBytes;
     const Profile right = is_small ? placement::small_copies(wanted) : wanted;

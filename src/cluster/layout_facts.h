@@ -31,8 +31,9 @@ struct LayoutRows {
     std::shared_ptr<const LayoutPlaces> places;
     std::vector<proto::Node> nodes;         // the members
     std::map<NodeId, std::uint64_t> blobs;  // of members: that lie nowhere else; 0 is left out
-    std::vector<meta::GeometryEntry> geometries;
-    bool is_degraded = false;  // a live blob lacks a shard
+    std::vector<meta::GeometryEntry> geometries;  // of blobs, live and garbage
+    std::vector<meta::GeometryEntry> live;        // of live ones; where people ask
+    bool is_degraded = false;                     // a live blob lacks a shard
     NodeId founder;
 
     [[nodiscard]] Profile profile() const { return {layout.k(), layout.m()}; }
@@ -49,6 +50,12 @@ struct LayoutRows {
 // kCorrupt.
 Result<LayoutRows> read_layout(const meta::View& view,
                                const std::shared_ptr<const LayoutPlaces>& before);
+
+// `all` without the garbage. Walks that, if geometries of another profile than `now` are among
+// them.
+Result<std::vector<meta::GeometryEntry>> live_geometries(const meta::View& view,
+                                                         std::vector<meta::GeometryEntry> all,
+                                                         Profile now);
 
 // Live blobs whose geometry is not the one that `wanted` asks for.
 struct ReencodeLeft {

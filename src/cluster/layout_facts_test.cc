@@ -21,7 +21,9 @@ class LayoutFactsTest : public LayoutTest {
     LayoutRows rows(const std::shared_ptr<const LayoutPlaces>& before = nullptr) {
         auto read = read_layout(replica_.view(), before);
         EXPECT_TRUE(read) << read.error().context;
-        return read.value_or(LayoutRows{});
+        if (!read) return {};
+        read->live = *live_geometries(replica_.view(), read->geometries, read->profile());
+        return *read;
     }
     void put(char name, std::uint64_t size, std::uint32_t k, std::uint32_t m,
              std::uint64_t missing = 0) {
@@ -129,6 +131,21 @@ TEST_F(LayoutFactsTest, WhatIsLeftToBeReencodedIsCountedByBlob) {
     EXPECT_EQ(*reencode_left(replica_.view(), {2, 1}), (ReencodeLeft{2, kLarge + 20}));
     EXPECT_EQ(*reencode_left(replica_.view(), {1, 1}), (ReencodeLeft{2, kLarge + 20}));
     EXPECT_EQ(*reencode_left(replica_.view(), {1, 0}), (ReencodeLeft{3, 2 * kLarge + 10}));
+}
+
+TEST_F(LayoutFactsTest, GarbageCountsForTheWidthOnly) {
+    found(3);
+    lay(2, 1, {1, 2, 3});
+    put('a', kLarge, 2, 1);
+    lay(1, 1, {1, 2, 3});
+    put('b', kLarge, 2, 1);
+    replica_.apply(delete_object(kBucket, "b"));
+    ASSERT_EQ(rows().live.size(), 1U);
+    EXPECT_EQ(rows().live[0].count.blobs(), 1U);
+    EXPECT_EQ(rows().live[0].count.bytes(), kLarge);
+    replica_.apply(delete_object(kBucket, "a"));
+    EXPECT_TRUE(rows().live.empty());
+    EXPECT_EQ(rows().widest(), 3U);
 }
 
 TEST_F(LayoutFactsTest, ADrainWithinTheProfileAsksNothing) {

@@ -85,8 +85,14 @@ Task<Result<LayoutRows>> LayoutKeeper::read_rows(meta::View view) {
 
 Task<Result<LayoutRows>> LayoutKeeper::read() {
     auto viewed = co_await replica_->view();
-    CO_TRY_ASSIGN(meta::View view, viewed);
-    auto rows = co_await read_rows(std::move(view));
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    auto read = co_await read_rows(view);
+    CO_TRY_ASSIGN(LayoutRows rows, read);
+    auto work = [view, all = rows.geometries, now = rows.profile()] {
+        return live_geometries(view, all, now);
+    };
+    auto live = co_await runtime::run_blocking(&control_->pool, std::move(work));
+    CO_TRY_ASSIGN(rows.live, live);
     co_return rows;
 }
 

@@ -58,7 +58,7 @@ class LayoutKeeper {
     // true it stays true unless the node is told to stay. False where nobody leads.
     [[nodiscard]] bool is_drained(const NodeId& node) const;
 
-    // The rows, as of now. kUnavailable without a leader.
+    // The rows for people, as of now. kUnavailable without a leader.
     runtime::Task<Result<LayoutRows>> read();
     // `status` with the layout and the slots of its members. Of use at the leader.
     runtime::Task<Result<proto::ClusterStatus>> complete(proto::ClusterStatus status);

@@ -23,11 +23,11 @@ Error no_member(const NodeId& node) {
     return {Code::kNotFound, "node " + node.hex() + " is no member any more"};
 }
 
-// Bytes of blobs that are of none of the geometries that the profile makes: what re-encoding reads,
-// roughly, for garbage counts as well.
+// Bytes of blobs that are of none of the geometries that the profile makes: what re-encoding reads
+// at least.
 std::uint64_t bytes_of_others(const LayoutRows& rows, Profile profile) {
     std::uint64_t bytes = 0;
-    for (const auto& [k, m, count] : rows.geometries) {
+    for (const auto& [k, m, count] : rows.live) {
         const Profile is{k, m};
         if (is != profile && is != placement::small_copies(profile)) bytes += count.bytes();
     }
@@ -36,7 +36,7 @@ std::uint64_t bytes_of_others(const LayoutRows& rows, Profile profile) {
 
 std::uint64_t blobs_without_parity(const LayoutRows& rows) {
     std::uint64_t blobs = 0;
-    for (const auto& geometry : rows.geometries) {
+    for (const auto& geometry : rows.live) {
         blobs += geometry.m == 0 ? geometry.count.blobs() : 0;
     }
     return blobs;
@@ -59,7 +59,7 @@ LayoutStatus status_of(const LayoutRows& rows) {
     *status.mutable_layout() = rows.layout;
     status.set_slots_moving(rows.places->moving);
     status.set_is_degraded(rows.is_degraded);
-    for (const auto& [k, m, count] : rows.geometries) {
+    for (const auto& [k, m, count] : rows.live) {
         LayoutStatus::Geometry& geometry = *status.add_geometries();
         geometry.set_k(k);
         geometry.set_m(m);
