@@ -59,6 +59,8 @@ class LayoutPolicy {
     // Blobs are wider than the nodes are many.
     [[nodiscard]] bool is_too_few() const { return facts_.widest > holders_.size(); }
     [[nodiscard]] bool is_alone() const;
+    // Bodies that are only on nodes which are leaving, and which no layout moves yet.
+    [[nodiscard]] bool has_leaving_blobs() const;
     [[nodiscard]] bool has_strangers() const;
     // The holders, and those that are leaving and hold something.
     [[nodiscard]] Nodes all_with_places() const;
@@ -111,6 +113,12 @@ bool LayoutPolicy::waits_for_places(const LayoutNode& node) const {
 
 bool LayoutPolicy::is_alone() const {
     return holders_.size() == 1 && placed_ == std::set<NodeId>{holders_.front()->id};
+}
+
+bool LayoutPolicy::has_leaving_blobs() const {
+    return std::ranges::any_of(nodes_, [](const auto& entry) {
+        return entry.second->leaving && entry.second->holds_blobs;
+    });
 }
 
 bool LayoutPolicy::has_strangers() const {
@@ -178,7 +186,7 @@ LayoutStep LayoutPolicy::hand_places_over() const {
 LayoutStep LayoutPolicy::change_table() const {
     if (holders_.empty()) return {};
     const bool is_first = facts_.version == 0;
-    if (is_first && is_alone() && !facts_.pinned) return {};
+    if (is_first && is_alone() && !facts_.pinned && !has_leaving_blobs()) return {};
     if (is_too_few()) return change_while_too_few();
     const Profile profile = wanted_profile();
     const std::uint32_t width = std::max(profile.width(), facts_.widest);

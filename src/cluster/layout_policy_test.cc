@@ -210,6 +210,17 @@ TEST(LayoutPolicy, ALoneFounderNeedsNoLayout) {
     EXPECT_EQ(scene.course(), "1+0/1");
 }
 
+// One that left before there was a layout took bodies in: they follow none, and it stays for ever.
+TEST(LayoutPolicy, BodiesOfALeavingNodeNeedALayout) {
+    Scene scene(2);
+    scene.at(2).leaving = true;
+    EXPECT_EQ(scene.course(), "");
+    scene.at(2).holds_blobs = true;
+    EXPECT_NE(scene.course(), "");
+    EXPECT_EQ(scene.facts.version, 1U);
+    EXPECT_EQ(scene.placed(), (std::set<std::uint64_t>{1}));
+}
+
 TEST(LayoutPolicy, TheLadderIsClimbedAsNodesCome) {
     Scene scene(1);
     std::string all;
