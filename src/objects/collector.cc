@@ -138,7 +138,9 @@ Result<std::vector<Collector::Due>> Collector::due_of(
     return due;
 }
 
-// The nodes that may have a shard of it. One that is no member any more has nothing of ours.
+// The nodes that may have a shard of it. One that is no member any more has nothing of ours. One that
+// is leaving and is down may never come back, as when it is replaced because it is lost, and the row
+// would keep it among the members: what it has is an orphan if it does come back.
 Result<std::vector<NodeId>> Collector::members_of(const meta::View& view,
                                                   const meta::View::GarbageEntry& entry) const {
     const proto::Blob& blob = entry.garbage.blob();
@@ -153,7 +155,7 @@ Result<std::vector<NodeId>> Collector::members_of(const meta::View& view,
         bool is_member = options.self.is_zero() || node == options.self;
         if (!is_member) {
             TRY_ASSIGN(const auto row, view.node(node));
-            is_member = row.has_value();
+            is_member = row && (!row->leaving() || site_->is_up(node));
         }
         if (is_member) homes.push_back(node);
     }
