@@ -49,6 +49,7 @@ void ClusterFaults::at(Micros after, std::function<void()> action) {
 }
 
 void ClusterFaults::tick() {
+    storage_->note_layout();
     std::erase_if(ambushes_, [&](const Ambush& a) { return a.until <= cluster_->now(); });
     while (!agenda_.empty() && agenda_.begin()->first <= cluster_->now()) {
         const auto action = std::move(agenda_.begin()->second);
@@ -157,6 +158,16 @@ void ClusterFaults::apply(ClusterFault fault) {
         case ClusterFault::kShardsRot:
             (void)storage_->rot_shards(static_cast<int>(1 + below(4)));
             return;
+        case ClusterFault::kSlotsMove:
+            return move_slots();
+        case ClusterFault::kDrain:
+            return drain(*member);
+        case ClusterFault::kReplace:
+            return cluster_->replace(*member);
+        case ClusterFault::kProfile:
+            return cluster_->set_profile();
+        case ClusterFault::kOptimize:
+            return cluster_->optimize();
     }
 }
 
@@ -181,6 +192,23 @@ void ClusterFaults::kill_coordinator() {
         if (chance(50)) return cluster_->arm_crash(*request.at, 25);
         cluster_->power_off(*request.at, cluster_->some(0, 5000));
     });
+}
+
+// The layout changes while a client reads, writes or completes, or at once.
+void ClusterFaults::move_slots() {
+    if (chance(20)) return cluster_->swap_slots();
+    constexpr std::array kSteps = {Activity::kWrite, Activity::kRead, Activity::kComplete};
+    const Activity step = kSteps[below(kSteps.size())];
+    ambush(step, 0, [this](const UnderWay& request) {
+        cluster_->report().reached(
+            fmt::format("slots-move.during.{}", static_cast<int>(request.what)));
+        cluster_->swap_slots();
+    });
+}
+
+void ClusterFaults::drain(Member& member) {
+    cluster_->drain(member);
+    if (chance(50)) at(cluster_->some(100, 8000), [this, &member] { cluster_->undrain(member); });
 }
 
 // All that one node says and hears takes long, and its disk is slow now and then.

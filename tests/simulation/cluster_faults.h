@@ -41,6 +41,8 @@ class ClusterFaults {
     void kill_holder();
     void kill_coordinator();
     void slow_node(Member& member);
+    void move_slots();
+    void drain(Member& member);
     void cut(const std::string& from, const std::string& to, runtime::Micros for_time);
     void apply(ClusterFault fault);
     void power_cut();

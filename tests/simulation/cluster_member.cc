@@ -99,7 +99,13 @@ void Member::empty_disk() {
     former = id;
     id = {};
     token.clear();
+    set_replaces(former);
     options_.name = name_ + "-" + std::to_string(++disks_);
+}
+
+void Member::set_replaces(const base::NodeId& target) {
+    replaces = target;
+    options_.replaces = target.is_zero() ? std::string() : target.hex();
 }
 
 bool Member::has_directory() const {

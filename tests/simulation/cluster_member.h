@@ -53,6 +53,8 @@ class Member {
     // Its disk is replaced by an empty one, while it is off: it has to join again, under another
     // id and another name.
     void empty_disk();
+    // It joins in the place of this member; zeros: of none.
+    void set_replaces(const base::NodeId& target);
 
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] std::string s3_address() const { return name_ + ":9000"; }
@@ -81,11 +83,13 @@ class Member {
     bool is_suspect = false;  // its disk has failed since it was started
     bool is_removed = false;
     bool is_stopping = false;
-    bool has_bad_token = false;  // must not get in with it
-    std::string token;           // to join with
+    std::optional<bool> is_to_stay;  // if it is leaving once the faults are over
+    bool has_bad_token = false;      // must not get in with it
+    std::string token;               // to join with
     bool asks_token = false;
-    base::NodeId id;      // once known
-    base::NodeId former;  // whose disk was lost, and whose slots it takes over; zeros: nobody's
+    base::NodeId id;        // once known
+    base::NodeId former;    // that it was before its disk was lost; zeros: it is what it was
+    base::NodeId replaces;  // the member whose place it takes; zeros: nobody's
 
   private:
     const std::string name_;

@@ -50,7 +50,8 @@ std::string_view name_of(ClusterFault fault) {
         "grow",           "transfer",    "remove",
         "bad-token",      "holder-dies", "coordinator-dies",
         "slow-node",      "disk-lost",   "disk-rots",
-        "shards-rot"};
+        "shards-rot",     "slots-move",  "drain",
+        "replace",        "profile",     "optimize"};
     return kNames[static_cast<std::size_t>(fault)];
 }
 
@@ -97,8 +98,9 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
             const auto kind = static_cast<ClusterFault>(i);
             if (chance(kind == ClusterFault::kPowerCut ? 10 : share)) plan.kinds.push_back(kind);
         }
-        if (!kLostDisksAreReplaced) std::erase(plan.kinds, ClusterFault::kDiskLost);
         if (plan.kinds.empty()) plan.kinds.push_back(ClusterFault::kCrashAtIo);
+        // There must be somebody to take over.
+        if (plan.has(ClusterFault::kReplace) && plan.at_start == plan.nodes) ++plan.nodes;
     }
     plan.has_outage = chance(40);
     plan.has_calamity = chance(35);
@@ -106,7 +108,6 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
     plan.has_catastrophe = chance(8);
     plan.pace_ms = chance(50) ? 300 : 30;
     if (plan.pace_ms == 30) plan.operations *= 3;
-    plan.has_calamity = plan.has_calamity && kLostDisksAreReplaced;
     return plan;
 }
 

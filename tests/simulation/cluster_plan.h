@@ -36,18 +36,19 @@ enum class ClusterFault {
     kDiskLost,         // emptied: that node joins again under another identity
     kDiskRots,         // bits anywhere in the segments of one node
     kShardsRot,        // some shards of some blobs, on any nodes
+    kSlotsMove,  // a layout in which slots have swapped their nodes, in the middle of a request
+    kDrain,      // a node gives its places away, and may get them back
+    kReplace,    // a node joins in the place of another one that is there
+    kProfile,    // another profile is chosen
+    kOptimize,   // older objects are stored anew in the profile of new ones
 };
-inline constexpr int kClusterFaults = 25;
+inline constexpr int kClusterFaults = 30;
 
 std::string_view name_of(ClusterFault fault);
 
-// Whether a node whose disk was emptied can take over the slots of the one it was. The product
-// cannot yet: while this is false no seed empties a disk.
-inline constexpr bool kLostDisksAreReplaced = false;
-
 struct ClusterPlan {
     std::uint64_t seed = 0;
-    int nodes = 3;     // at most
+    int nodes = 3;     // at most; machines
     int at_start = 3;  // joined before the faults begin
     int workers = 2;
     int operations = 10;  // of each worker

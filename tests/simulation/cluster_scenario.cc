@@ -52,7 +52,8 @@ class ClusterScenario {
     void work();
     void heal();
     void settle(std::string_view when);
-    void finish_removals();
+    void finish_leaving();
+    void stay_or_go(Member& member);
     void check_nodes();
     void read_through(const std::vector<Member*>& members, bool may_fail);
     void become_redundant(std::string_view when, Tidiness wanted);
@@ -193,19 +194,32 @@ void ClusterScenario::settle(std::string_view when) {
                                          "s after healing", cluster_.unsettled()));
 }
 
-// Who was being removed when the operator's node died is removed now, or stays for good.
-void ClusterScenario::finish_removals() {
-    const std::vector<Member*> leaving = cluster_.leaving();
-    for (Member* member : leaving) cluster_.remove(*member);
-    if (leaving.empty()) return;
-    report_.reached("remove.again");
-    if (!wait([this] { return !cluster_.has_errands(); }, seconds(60)) && !report_.failed()) {
-        report_.violation("I10", "a removal does not end");
+// Whoever gives its places away does so to the end, and is removed then, or gets them back. One
+// that is replaced goes by itself.
+void ClusterScenario::finish_leaving() {
+    const runtime::Time end = sim_.now() + kRepairLimit;
+    if (cluster_.leaving().empty()) return;
+    while (!report_.failed() && sim_.now() < end) {
+        const std::vector<Member*> leaving = cluster_.leaving();
+        if (leaving.empty() && cluster_.leader() != nullptr) break;
+        for (Member* member : leaving) stay_or_go(*member);
+        (void)wait([this] { return !cluster_.has_errands(); }, seconds(60));
+        (void)wait([] { return false; }, seconds(1));
     }
-    if (!report_.failed()) settle("after removals");
     if (!cluster_.leaving().empty() && !report_.failed()) {
-        report_.violation("I10", cluster_.leaving().front()->name() + " stays leaving");
+        report_.violation("I10", cluster_.leaving().front()->name() + " stays leaving: " +
+                                     storage_.gap(Tidiness::kComplete));
     }
+    if (!report_.failed()) settle("after somebody left");
+}
+
+void ClusterScenario::stay_or_go(Member& member) {
+    if (!member.is_to_stay) member.is_to_stay = cluster_.chance(40);
+    if (*member.is_to_stay) return cluster_.undrain(member);
+    Member* const head = cluster_.leader();
+    if (head == nullptr || !head->node()->cluster().keeper().layout().is_drained(member.id)) return;
+    report_.reached("drained");
+    cluster_.remove(member);
 }
 
 void ClusterScenario::check_nodes() {
@@ -379,7 +393,7 @@ RunResult ClusterScenario::run() {
     if (!report_.failed()) work();
     if (!report_.failed()) heal();
     if (!report_.failed()) settle("after healing");
-    if (!report_.failed()) finish_removals();
+    if (!report_.failed()) finish_leaving();
     if (!report_.failed()) check_nodes();
     if (!report_.failed()) become_redundant("after healing", Tidiness::kComplete);
     if (!report_.failed() && plan_.has_outage) outage();

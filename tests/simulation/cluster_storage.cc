@@ -17,6 +17,8 @@ using std::chrono::seconds;
 
 // A request that began before a loss is answered, or given up by everybody, within so long.
 constexpr runtime::Micros kBetweenLosses = seconds(30);
+// After the first layout no node begins a body without it any more.
+constexpr runtime::Micros kTableIsOld = seconds(2);
 constexpr std::size_t kPage = 256;
 
 // How a shard reads, slice by slice; nullopt: it went away meanwhile.
@@ -52,6 +54,21 @@ Task<void> read_all_shards(Process* process, std::shared_ptr<Errand> errand,
         }
     }
     errand->is_done = true;
+}
+
+// What keeps a node from going.
+std::string presence(const meta::View& view, const base::NodeId& id) {
+    std::size_t slots = 0;
+    std::size_t sources = 0;
+    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+        const auto places = view.places(partition);
+        if (!places) continue;
+        slots += static_cast<std::size_t>(std::ranges::count(places->nodes, id));
+        sources += static_cast<std::size_t>(
+            std::ranges::count(places->sources, id, &meta::PartitionPlaces::Source::node));
+    }
+    return fmt::format("node {} is a member with {} slots, source of {}, holder of {} blobs",
+                       id.hex(), slots, sources, view.blobs_held(id).value_or(0));
 }
 
 std::string text_of(const shards::ShardId& shard) {
@@ -108,8 +125,45 @@ bool ClusterStorage::can_spare(const std::vector<Member*>& nodes) {
            });
 }
 
-bool ClusterStorage::is_too_soon() const {
-    return last_loss_ && cluster_->now() - *last_loss_ < kBetweenLosses;
+void ClusterStorage::note_layout() {
+    Member* const best = cluster_->most_advanced();
+    if (best == nullptr) return;
+    const auto layout = best->node()->metadata().here().layout();
+    const bool is_spread = layout && layout->version() > 0 && layout->m() > 0;
+    if (!is_spread) {
+        laid_out_.reset();
+    } else if (!laid_out_) {
+        laid_out_ = cluster_->now();
+    }
+}
+
+// While a member is being replaced, it and its successor are left alone: who replaces a successor
+// that never took over would have nothing to take over.
+bool ClusterStorage::is_replacing() {
+    Member* const best = cluster_->most_advanced();
+    if (best == nullptr) return true;
+    const meta::View view = best->node()->metadata().here();
+    const auto nodes = view.nodes();
+    for (const proto::Node& node : nodes.value_or(std::vector<proto::Node>{})) {
+        const auto target = base::NodeId::from_bytes(node.replaces());
+        if (!target || target->is_zero()) continue;
+        if (const auto row = view.node(*target); row && *row) return true;
+    }
+    return std::ranges::any_of(dead_, [&](const base::NodeId& id) {
+        const auto row = view.node(id);
+        return row && *row;
+    });
+}
+
+// Bodies that began before there was a layout may be committed where nothing can be spared.
+bool ClusterStorage::is_too_soon() {
+    const bool may_be_alone =
+        !laid_out_ || cluster_->now() - *laid_out_ < kTableIsOld ||
+        std::ranges::any_of(
+            cluster_->under_way(),
+            [&](const auto& request) { return request.second.since < *laid_out_ + kTableIsOld; });
+    const bool is_recent = last_loss_ && cluster_->now() - *last_loss_ < kBetweenLosses;
+    return may_be_alone || is_recent || is_replacing();
 }
 
 void ClusterStorage::empty(Member& member) {
@@ -201,8 +255,7 @@ void ClusterStorage::lose_too_much() {
     for (Member* member : members) {
         std::set<base::NodeId> dead = dead_;
         dead.insert(member->id);
-        const bool is_let_go = kLostDisksAreReplaced && cluster_->chance(60) &&
-                               keeps_quorum(dead) && members.size() > 1;
+        const bool is_let_go = cluster_->chance(60) && keeps_quorum(dead) && members.size() > 1;
         if (is_let_go) empty(*member);
     }
     for (const PromisedBlob& blob : *promised) {
@@ -226,8 +279,9 @@ std::string ClusterStorage::gap(Tidiness wanted) {
     const meta::View view = head->node()->metadata().here();
     for (const base::NodeId& id : dead_) {
         const auto row = view.node(id);
-        if (row && *row) return fmt::format("{}, whose disk was lost, is a member", id.hex());
+        if (row && *row) return "a disk was lost, and " + presence(view, id);
     }
+    for (Member* member : cluster_->leaving()) return presence(view, member->id);
     std::string gap = redundancy_gap(view);
     if (gap.empty() && wanted != Tidiness::kComplete) gap = garbage_left(view);
     return gap.empty() ? miscounted(view) : gap;

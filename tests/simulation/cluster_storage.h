@@ -46,6 +46,9 @@ class ClusterStorage {
     // The same without asking whether it is too much. Metadata always survive.
     void lose_too_much();
 
+    // Looks whether bodies lie on more than one node by now. Called now and then.
+    void note_layout();
+
     // --- afterwards
     // Empty once the metadata say that all is as redundant as it should be.
     [[nodiscard]] std::string gap(Tidiness wanted);
@@ -63,7 +66,8 @@ class ClusterStorage {
     // What the member that is most up to date knows; nullopt: it may not know all yet.
     std::optional<std::vector<PromisedBlob>> promises();
     [[nodiscard]] bool keeps_quorum(const std::set<base::NodeId>& lost);
-    [[nodiscard]] bool is_too_soon() const;
+    [[nodiscard]] bool is_too_soon();
+    [[nodiscard]] bool is_replacing();
     void empty(Member& member);
     bool rot_shard(const PromisedBlob& promised, std::size_t slot);
     std::vector<std::size_t> shuffled_slots(const PromisedBlob& promised);
@@ -79,6 +83,7 @@ class ClusterStorage {
     Losses losses_;
     std::set<base::NodeId> dead_;  // whose disks were emptied: they never come back
     std::optional<runtime::Time> last_loss_;
+    std::optional<runtime::Time> laid_out_;  // since when bodies lie where the layout says
     int inspecting_ = 0;
     std::map<base::NodeId, Found> found_;
     std::set<shards::ShardId> remembered_;

@@ -40,7 +40,7 @@ Micros SimCluster::some(std::int64_t low_ms, std::int64_t high_ms) {
 }
 
 std::uint64_t SimCluster::began(Activity what, Member& at, std::uint64_t bytes) {
-    const UnderWay request{what, &at, bytes};
+    const UnderWay request{what, &at, bytes, now()};
     under_way_.emplace(++requests_, request);
     if (on_begin) on_begin(request);
     return requests_;
@@ -109,6 +109,19 @@ void SimCluster::catch_up_clocks() {
     for (const auto& member : members_) {
         if (ahead_ms > *member->clock_offset_ms()) member->set_clock(ahead_ms);
     }
+}
+
+// As the leader has it: a member, that no other one is to replace.
+bool SimCluster::may_replace(const base::NodeId& target) {
+    Member* const head = leader();
+    if (head == nullptr) return true;
+    const auto nodes = head->node()->metadata().here().nodes();
+    bool is_member = false;
+    for (const proto::Node& node : nodes.value_or(std::vector<proto::Node>{})) {
+        if (node.replaces() == target.view()) return false;
+        is_member = is_member || node.node_id() == target.view();
+    }
+    return is_member;
 }
 
 void SimCluster::watch() {
@@ -235,6 +248,10 @@ void SimCluster::join_failed(Member& member, const Error& error) {
     }
     const bool has_expired = error.context.find("expired") != std::string::npos;
     member.token.clear();  // another one next time
+    if (!member.replaces.is_zero() && !may_replace(member.replaces)) {
+        report_->reached("replace.too-late");
+        return member.set_replaces({});  // it joins as itself
+    }
     if (has_expired && clock_jumped) return;
     report_->violation("I13", fmt::format("{} is not let in: {}: {}", member.name(),
                                           base::to_string(error.code), error.context));

@@ -31,6 +31,7 @@ struct UnderWay {
     Activity what = Activity::kOther;
     Member* at = nullptr;
     std::uint64_t bytes = 0;  // of the body that is sent
+    runtime::Time since{};
 };
 
 class SimCluster {
@@ -53,6 +54,13 @@ class SimCluster {
     void transfer();
     void remove();
     void remove(Member& target);
+    // --- cluster_verbs.cc; each asks some member
+    void swap_slots();
+    void drain(Member& target);
+    void undrain(Member& target);
+    void set_profile();
+    void optimize();
+    void replace(const Member& target);
     // A machine that is not a member tries to become one with a token that must not do.
     void intrude();
 
@@ -117,7 +125,10 @@ class SimCluster {
     void failed_to_start(Member& member, const Error& error);
     void join_failed(Member& member, const Error& error);
     void look_after_errands();
+    void ask(Member* asked, std::string what, Task<void> task, std::shared_ptr<Errand> errand,
+             std::string_view point);
     void ask_for_token(Member& member);
+    [[nodiscard]] bool may_replace(const base::NodeId& target);
     void intrude_with(std::string token, std::string_view kind);
 
     runtime::sim::Simulator* sim_;
