@@ -49,7 +49,7 @@ void ClusterFaults::at(Micros after, std::function<void()> action) {
 }
 
 void ClusterFaults::tick() {
-    storage_->note_layout();
+    storage_->look();
     std::erase_if(ambushes_, [&](const Ambush& a) { return a.until <= cluster_->now(); });
     while (!agenda_.empty() && agenda_.begin()->first <= cluster_->now()) {
         const auto action = std::move(agenda_.begin()->second);

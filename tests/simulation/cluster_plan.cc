@@ -27,7 +27,7 @@ node::Options draw_options(runtime::Prng& random) {
     // A table of the layout fits in.
     options.meta.wal_file_bytes = 1024 * kKiB + pick(random, 0, 24) * 4 * kKiB;
     // Often so small that a node that was away needs a snapshot.
-    options.meta.flush_after_bytes = pick(random, 1, 16) * 2 * kKiB;
+    options.meta.flush_after_bytes = pick(random, 1, 16) * 16 * kKiB;
     options.objects.gc_grace_ms = pick(random, 500, 3000);
     options.objects.reconcile_interval_ms = pick(random, 1, 5) * 1000;
     options.objects.orphan_scan_interval_ms = 20'000;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <utility>
 
@@ -69,6 +70,18 @@ int spare_shards(const PromisedBlob& promised, const Losses& losses) {
         if (!is_lost) ++good;
     }
     return good - static_cast<int>(promised.blob.k());
+}
+
+std::string below_floor(const meta::View& view) {
+    const auto degraded = view.degraded(std::nullopt, 1000);
+    if (!degraded) return "degraded blobs cannot be read: " + degraded.error().context;
+    for (const meta::BlobEntry& entry : *degraded) {
+        const auto missing = static_cast<std::uint32_t>(std::popcount(entry.blob.missing()));
+        if (entry.blob.m() == 0 || missing < entry.blob.m()) continue;
+        return fmt::format("blob {} of {}+{} was acknowledged without slots {:b}", entry.id.hex(),
+                           entry.blob.k(), entry.blob.m(), entry.blob.missing());
+    }
+    return {};
 }
 
 std::string redundancy_gap(const meta::View& view) {

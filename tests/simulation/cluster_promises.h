@@ -35,6 +35,9 @@ struct Losses {
 // on a lost node is one; less than 0: it cannot be.
 int spare_shards(const PromisedBlob& promised, const Losses& losses);
 
+// Empty when every blob has one shard more than it takes to read it, if it has parity at all; or
+// the first that has not.
+std::string below_floor(const meta::View& view);
 // Empty when every blob has all its shards on the nodes of the layout; or what is not so.
 std::string redundancy_gap(const meta::View& view);
 // Empty when nothing is left to collect; or what is.

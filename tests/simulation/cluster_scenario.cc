@@ -207,8 +207,8 @@ void ClusterScenario::finish_leaving() {
         (void)wait([] { return false; }, seconds(1));
     }
     if (!cluster_.leaving().empty() && !report_.failed()) {
-        report_.violation("I10", cluster_.leaving().front()->name() + " stays leaving: " +
-                                     storage_.gap(Tidiness::kComplete));
+        report_.violation("I10", cluster_.leaving().front()->name() +
+                                     " stays leaving: " + storage_.gap(Tidiness::kComplete));
     }
     if (!report_.failed()) settle("after somebody left");
 }
@@ -256,7 +256,7 @@ void ClusterScenario::become_redundant(std::string_view when, Tidiness wanted) {
     const auto is_whole = [&] {
         if (sim_.now() < looked) return false;
         gap = storage_.gap(wanted);
-        looked = sim_.now() + milliseconds(100);
+        looked = sim_.now() + milliseconds(400);
         return gap.empty();
     };
     std::optional<Violation> found;
@@ -264,6 +264,7 @@ void ClusterScenario::become_redundant(std::string_view when, Tidiness wanted) {
         if (!wait(is_whole, end - sim_.now())) break;
         look_at_disks();
         found = storage_.compare(wanted);
+        if (!found) found = storage_.compare_with_disks();
         if (!found) break;
         (void)wait([] { return false; }, milliseconds(500));
     }

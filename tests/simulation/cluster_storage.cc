@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cluster_disks.h"
+#include "erasure/stripe.h"
 #include "meta/replica.h"
 
 namespace hamster::simulation {
@@ -125,10 +126,14 @@ bool ClusterStorage::can_spare(const std::vector<Member*>& nodes) {
            });
 }
 
-void ClusterStorage::note_layout() {
+void ClusterStorage::look() {
     Member* const best = cluster_->most_advanced();
     if (best == nullptr) return;
-    const auto layout = best->node()->metadata().here().layout();
+    const meta::View view = best->node()->metadata().here();
+    if (const std::string low = below_floor(view); !low.empty()) {
+        cluster_->report().violation("I1", low);
+    }
+    const auto layout = view.layout();
     const bool is_spread = layout && layout->version() > 0 && layout->m() > 0;
     if (!is_spread) {
         laid_out_.reset();
@@ -344,6 +349,31 @@ std::optional<Violation> ClusterStorage::find_unnamed(
             return Violation{"I11", fmt::format("{} lies on {} and {}", text_of(shard),
                                                 member ? member->name() : node.hex(),
                                                 is_known ? "belongs elsewhere" : "has no row")};
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<Violation> ClusterStorage::compare_with_disks() {
+    const auto promised = promises();
+    if (!promised) return std::nullopt;
+    std::map<base::NodeId, std::set<std::pair<shards::ShardId, std::uint32_t>>> lying;
+    for (Member* member : cluster_->taking_part()) {
+        for (const LyingSlice& slice : slices_on(member->machine())) {
+            lying[member->id].emplace(slice.shard, slice.stripe);
+        }
+    }
+    for (const PromisedBlob& blob : *promised) {
+        const erasure::Geometry geometry{{blob.blob.k(), blob.blob.m()}, blob.blob.slice_bytes()};
+        for (std::size_t slot = 0; slot < blob.slots.size(); ++slot) {
+            if (blob.slots[slot].empty()) continue;
+            const shards::ShardId shard = shard_of(blob, slot);
+            const auto& there = lying[blob.slots[slot].front()];
+            for (std::uint32_t i = 0; i < erasure::stripes(blob.blob.size(), geometry); ++i) {
+                if (there.contains({shard, i})) continue;
+                return Violation{"I1", fmt::format("stripe {} of {} is not durable on {}", i,
+                                                   text_of(shard), blob.slots[slot].front().hex())};
+            }
         }
     }
     return std::nullopt;

@@ -46,8 +46,9 @@ class ClusterStorage {
     // The same without asking whether it is too much. Metadata always survive.
     void lose_too_much();
 
-    // Looks whether bodies lie on more than one node by now. Called now and then.
-    void note_layout();
+    // Looks at the metadata, as they are now: whether bodies lie on more than one node, and none
+    // was acknowledged with too few shards. Called now and then.
+    void look();
 
     // --- afterwards
     // Empty once the metadata say that all is as redundant as it should be.
@@ -57,6 +58,9 @@ class ClusterStorage {
     [[nodiscard]] bool is_inspecting() const { return inspecting_ > 0; }
     // Compares what was found with what is promised.
     [[nodiscard]] std::optional<Violation> compare(Tidiness wanted);
+    // Whether every promised shard would be there after a power cut of all machines, at this
+    // moment.
+    [[nodiscard]] std::optional<Violation> compare_with_disks();
     // Shards of live blobs that were found intact when this was called last must be there.
     void remember();
     [[nodiscard]] std::optional<Violation> compare_with_remembered();
