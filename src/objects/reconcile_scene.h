@@ -171,7 +171,7 @@ inline Task<void> expect_all(SimCluster* cluster, std::uint64_t first, std::uint
     for (const std::uint64_t size : kSizes) {
         auto text = co_await get_on(cluster->node(reader),
                                     std::to_string(first) + "/" + std::to_string(size));
-        EXPECT_TRUE(text.has_value()) << size;
+        EXPECT_TRUE(text.has_value()) << size << ": " << text.error().context;
         if (text) EXPECT_TRUE(*text == pattern_text(seed, {0, size})) << size;
         ++seed;
     }

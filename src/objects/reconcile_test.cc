@@ -245,6 +245,41 @@ TEST(Reconcile, TheOnlyGoodCopyIsNotLetGo) {
     run_scene({.nodes = 2, .seed = 10, .grace_ms = kGraceMs}, there_and_back);
 }
 
+// What cannot be restored keeps its slot from settling, and so stays where it is; others settle.
+Task<void> a_move_beyond_repair(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    co_await reconcile_all(cluster);
+    EXPECT_EQ(unsettled(cluster), 0U);
+    auto put = co_await put_on(cluster->node(1), "key", 1, 3'000'000);
+    EXPECT_TRUE(put.has_value());
+    const auto entry = blobs_of(view_of(cluster)).at(0);
+    const auto places = *view_of(cluster).places(base::partition_of(entry.id));
+    for (std::uint8_t slot = 0; slot < 3; ++slot) {
+        const std::uint64_t number = cluster->number_of(places.nodes[slot]);
+        if (number != 3) co_await damage(cluster, number, {entry.id, base::Slot{slot}}, 3);
+    }
+    const auto mine = std::ranges::find(places.nodes, node_id(1)) - places.nodes.begin();
+    const ShardId moving{entry.id, base::Slot{static_cast<std::uint8_t>(mine)}};
+    co_await cluster->lay(2, 1, {4, 2, 3});
+    for (int i = 0; i < 3; ++i) {
+        co_await collect_all(cluster, kGraceMs);
+        EXPECT_EQ(unsettled(cluster), 1U);
+        EXPECT_EQ(shards_on(cluster->node(1)), std::vector{moving});
+        EXPECT_EQ(cluster->node(4)->objects->reconcile_report().beyond_repair, 1U);
+        EXPECT_EQ(shards_on(cluster->node(4)).size(), 0U);
+        auto part = co_await get_on(cluster->node(4), "key", ByteRange{0, 500'000});
+        EXPECT_TRUE(part && *part == pattern_text(1, {0, 500'000}));
+    }
+    co_await erase_on(cluster->node(1), "key");
+    co_await collect_all(cluster, kGraceMs);
+    co_await collect_all(cluster, kGraceMs);
+    EXPECT_EQ(unsettled(cluster), 0U);
+    EXPECT_EQ(cluster->shards(), 0U);
+}
+TEST(Reconcile, WhatIsBeyondRepairKeepsItsSlotFromSettling) {
+    run_scene({.nodes = 4, .seed = 16, .grace_ms = kGraceMs}, a_move_beyond_repair);
+}
+
 // Blobs from before there was a layout lie with their holder.
 Task<void> blobs_from_before(SimCluster* cluster) {
     for (std::uint64_t number = 1; number <= 2; ++number) {

@@ -205,16 +205,19 @@ struct SceneOptions {
     std::uint64_t seed = 1;
     std::uint64_t grace_ms = 60'000;
     std::uint64_t body_memory_bytes = 256ULL << 20;
+    std::uint64_t reconcile_interval_ms = 1'000'000'000;  // rounds happen when a test asks
+    std::uint64_t scrub_period_ms = 7ULL * 24 * 3600 * 1000;
 };
 
-// A node of the scene; rounds happen when a test asks.
+// A node of the scene.
 inline SimNode* add_node(SimCluster* cluster, const SceneOptions& scene, runtime::World* world) {
     const base::NodeId id = node_id(cluster->nodes.size() + 1);
     cluster->remotes.push_back(std::make_unique<FakeRemote>(&cluster->network, id));
     Options options;
     options.gc_grace_ms = scene.grace_ms;
     options.orphan_grace_ms = scene.grace_ms;
-    options.reconcile_interval_ms = 1'000'000'000;
+    options.reconcile_interval_ms = scene.reconcile_interval_ms;
+    options.scrub_period_ms = scene.scrub_period_ms;
     options.body_memory_bytes = scene.body_memory_bytes;
     options.self = id;
     options.founder = node_id(1);
