@@ -144,7 +144,7 @@ std::string question_text(const json::object& answer) {
     const json::object* now = object_in(*question, "now");
     const json::object* then = object_in(*question, "then");
     const std::string node = text_of(answer, "node");
-    std::string out = fmt::format("Without {} there are {} for objects.\n", node,
+    std::string out = fmt::format("Without {}, objects have {}.\n", node,
                                   count_text(number_of(answer, "nodes_left"), "node"));
     if (now != nullptr) out += "  now   " + describe(*now) + "\n";
     if (then != nullptr) out += "  then  " + describe(*then) + "\n";

@@ -101,7 +101,7 @@ TEST(LayoutText, TheQuestionShowsTheTrade) {
         {"question", {{"now", now}, {"then", then}, {"bytes_to_store_anew", 1024}}}};
     EXPECT_EQ(
         question_text(answer),
-        "Without n3 there are 2 nodes for objects.\n"
+        "Without n3, objects have 2 nodes.\n"
         "  now   2+1: 67 % of the capacity is usable; objects survive the loss of any 1 node\n"
         "  then  1+1: 50 % of the capacity is usable; objects survive the loss of any 1 node\n"
         "1.0 KiB are stored anew for that before n3 gives its shards away.\n"

@@ -199,8 +199,10 @@ LayoutStep LayoutPolicy::change_table() const {
     HAMSTER_ASSERT(next.has_value());
     const bool moves = is_due(*next, nodes);
     if (!moves && profile == facts_.profile && !is_first) return {};
-    return PutTable{moves ? std::move(*next) : facts_.table, profile,
-                    fmt::format("{} on {} nodes", placement::to_string(profile), nodes.size())};
+    if (!moves) *next = facts_.table;
+    return PutTable{std::move(*next), profile,
+                    fmt::format("{} on {} node{}", placement::to_string(profile), nodes.size(),
+                                nodes.size() == 1 ? "" : "s")};
 }
 
 // Nobody's places go before the wide blobs have become narrower: those that are leaving hold them

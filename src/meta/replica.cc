@@ -132,10 +132,11 @@ Task<Result<Answer>> ReplicaImpl::propose_elsewhere(base::NodeId leader, std::st
     if (!gate_.is_open()) co_return std::unexpected(kStopping);
     auto forwarded = std::make_shared<Forwarded>();
     forwarded->leader = leader;
-    forwarded_.insert(forwarded);
+    const std::uint64_t serial = next_forwarded_++;
+    forwarded_.emplace(serial, forwarded);
     runtime::spawn(control_->executor, gate_, "meta forward", forward(forwarded, std::move(bytes)));
     co_await forwarded->done.wait();
-    forwarded_.erase(forwarded);
+    forwarded_.erase(serial);
     if (!forwarded->reply) co_return fail(Code::kUnknownOutcome, "the leader changed");
     const Result<std::string>& reply = *forwarded->reply;
     if (!reply) {
@@ -165,7 +166,7 @@ void ReplicaImpl::on_standing() {
     led_by_ = leader;
     if (leader.is_zero()) return;
     LOG_INFO("meta", "node {} leads in term {}", leader.hex(), driver_->core().term().value);
-    for (const auto& forwarded : forwarded_) {
+    for (const auto& [serial, forwarded] : forwarded_) {
         if (forwarded->leader != leader) forwarded->done.set();
     }
 }

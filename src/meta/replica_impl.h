@@ -8,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 
 #include "base/metrics.h"
 #include "meta/places.h"
@@ -114,7 +113,9 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     std::atomic<bool> is_alone_{false};  // a read needs nobody's confirmation
     std::atomic<std::uint64_t> last_stamp_ms_{0};
     std::atomic<std::int64_t> clock_ahead_ms_{0};  // of cluster time, against Clock::now()
-    std::set<std::shared_ptr<Forwarded>> forwarded_;
+    // By age: they are woken in this order.
+    std::map<std::uint64_t, std::shared_ptr<Forwarded>> forwarded_;
+    std::uint64_t next_forwarded_ = 0;
     base::NodeId led_by_;
     std::map<std::uint64_t, proto::Answer> answers_;  // by index: of proposals that wait
     raft::Tail applied_;

@@ -61,6 +61,29 @@ TEST(Collect, ANodeThatIsDownKeepsTheRow) {
     run_scene({.nodes = 3, .seed = 2, .grace_ms = kGraceMs}, with_a_node_down);
 }
 
+// What the layout waits for must not wait for the node that it is to let go.
+Task<void> with_a_leaving_node_down(SimCluster* cluster) {
+    co_await cluster->lay(1, 2, {1, 2, 3});
+    co_await put_all(cluster, 1);
+    for (const std::uint64_t size : kSizes) {
+        co_await erase_on(cluster->node(1), "1/" + std::to_string(size));
+    }
+    cluster->network.take_down(3);
+    co_await collect_all(cluster, kGraceMs);
+    EXPECT_EQ(garbage(cluster), std::size(kSizes));
+    const auto left = co_await cluster->propose(meta::testing::set_leaving(3));
+    EXPECT_EQ(left, proto::Answer::OK);
+    co_await collect_all(cluster, kGraceMs);
+    EXPECT_EQ(garbage(cluster), 0U);
+    EXPECT_EQ(cluster->shards(), std::size(kSizes));  // its own
+    cluster->network.forget();
+    co_await collect_all(cluster, kGraceMs);
+    EXPECT_EQ(cluster->shards(), 0U);
+}
+TEST(Collect, ALeavingNodeThatIsDownKeepsNoRow) {
+    run_scene({.nodes = 3, .seed = 8, .grace_ms = kGraceMs}, with_a_leaving_node_down);
+}
+
 // While somebody reads, on whatever node, everything stays.
 Task<void> while_it_is_read(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3, 4});

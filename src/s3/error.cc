@@ -160,6 +160,11 @@ S3Error from_error(const Error& error) {
             return plain(kRequestTimeout);
         case Code::kClosed:
             return plain(kIncompleteBody);
+        case Code::kUnknownOutcome:  // nothing is wrong here: a leader was lost, or this node left
+            return {kServiceUnavailable,
+                    "It is not known whether the request took effect. Please repeat it.",
+                    {},
+                    {}};
         default:
             break;
     }

@@ -244,7 +244,9 @@ int run(int argc, char** argv) {
             fmt::print("no seeds in {}\n0 passed, 0 failed\n", arguments.corpus);
             return 0;
         }
-        return run_many(seeds, arguments, false);
+        Arguments each_twice = arguments;  // the hash of some was what failed
+        each_twice.repeat_every = 1;
+        return run_many(seeds, each_twice, false);
     }
     if (arguments.count)
         return run_many(range_of(arguments.first, *arguments.count), arguments, true);

@@ -108,7 +108,9 @@ runtime::Task<S3Result<Committed>> commit(runtime::World* world, meta::Group* gr
             co_return Committed{std::move(*answer)};
         }
         // Expired after an unknown outcome: it stays unknown.
-        if (answer && attempt > 1) co_return std::unexpected(unexpected_answer(*answer));
+        if (answer && attempt > 1) {
+            co_return std::unexpected(from_error({Code::kUnknownOutcome, "expired meanwhile"}));
+        }
         if (answer) co_return std::unexpected(error_of(*answer));
         if (answer.error().code != Code::kUnknownOutcome || attempt == kMaxProposals) {
             co_return std::unexpected(from_error(answer.error()));

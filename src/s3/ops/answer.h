@@ -14,8 +14,8 @@ S3Error error_of(const proto::Answer& answer);
 inline constexpr int kMaxProposals = 3;  // of one command, while its outcome is unknown
 
 // Proposes the command; again, under the same request id, while its outcome is unknown. The answer
-// may be a refusal. `group` outlives the call. kUnknownOutcome in the end is an InternalError: the
-// client, too, must ask what became of it.
+// may be a refusal. `group` outlives the call. kUnknownOutcome in the end is ServiceUnavailable:
+// the client, too, must ask what became of it.
 struct Committed {
     proto::Answer answer;
     [[nodiscard]] bool ok() const { return answer.status() == proto::Answer::OK; }

@@ -69,7 +69,8 @@ TEST(Commit, StaysUnknownInTheEnd) {
     group.answers.assign(kMaxProposals, failure(Code::kUnknownOutcome));
     const auto result = run_commit(group);
     ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().code, ErrorCode::kInternalError);
+    EXPECT_EQ(result.error().code, ErrorCode::kServiceUnavailable);
+    EXPECT_TRUE(result.error().message.contains("not known")) << result.error().message;
 }
 
 // The caller discards the body after a refusal; it must not after this.
@@ -78,7 +79,8 @@ TEST(Commit, AnExpiredReplayIsNoRefusal) {
     group.answers = {failure(Code::kUnknownOutcome), answer(proto::Answer::REQUEST_EXPIRED)};
     const auto result = run_commit(group);
     ASSERT_FALSE(result);
-    EXPECT_EQ(result.error().code, ErrorCode::kInternalError);
+    EXPECT_EQ(result.error().code, ErrorCode::kServiceUnavailable);
+    EXPECT_TRUE(result.error().message.contains("not known")) << result.error().message;
 }
 
 TEST(Commit, ExpiredAtOnceWasNotApplied) {
