@@ -300,9 +300,9 @@ std::uint64_t Machine::allocated_bytes() const { return impl_->disk->used_bytes(
 Result<std::string> Machine::durable_content(const std::string& path) const {
     TRY_ASSIGN(const NodePtr node, impl_->disk->find_durable(path));
     if (node->is_directory) return fail(Code::kInvalid, path + " is a directory");
-    std::string content(node->file.durable().size(), '\0');
-    node->file.durable().read(
-        0, MutableBytes(reinterpret_cast<std::byte*>(content.data()), content.size()));
+    const Image image = node->file.certain();
+    std::string content(image.size(), '\0');
+    image.read(0, MutableBytes(reinterpret_cast<std::byte*>(content.data()), content.size()));
     return content;
 }
 
