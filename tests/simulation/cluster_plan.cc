@@ -106,6 +106,7 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
     plan.has_calamity = chance(35);
     plan.has_leap = chance(30);
     plan.has_catastrophe = chance(8);
+    plan.is_laid_out = chance(75);
     plan.pace_ms = chance(50) ? 300 : 30;
     if (plan.pace_ms == 30) plan.operations *= 3;
     return plan;

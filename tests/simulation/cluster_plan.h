@@ -58,6 +58,7 @@ struct ClusterPlan {
     std::vector<ClusterFault> kinds;
     bool crash_in_init = false;
     bool crash_in_start = false;     // nodes crash while they open or join
+    bool is_laid_out = false;        // before there are clients; else bodies come before the layout
     bool only_empty_bodies = false;  // no blobs: any node may be removed
     bool has_two_parts = false;      // uploads of 5 MiB and more
     // After healing, in this order:

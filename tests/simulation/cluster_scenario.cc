@@ -134,6 +134,11 @@ void ClusterScenario::grow_up() {
     if (!wait(all_serve, kFoundLimit) && !report_.failed()) {
         report_.violation("I10", "the first members do not get together: " + cluster_.unsettled());
     }
+    if (plan_.is_laid_out && plan_.at_start > 1 && !report_.failed()) {
+        if (!wait([this] { return cluster_.is_laid_out(); }, kFoundLimit) && !report_.failed()) {
+            report_.violation("I10", "the first members get no layout");
+        }
+    }
     spawn(new_client().make_bucket());
     if (!wait([this] { return working_ == 0; }, kFoundLimit) && !report_.failed()) {
         report_.violation("I10", "the bucket cannot be made: " + cluster_.unsettled());

@@ -75,6 +75,8 @@ class SimCluster {
     [[nodiscard]] Member* most_advanced();
     // All who should be members are, and are told alike. Empty, or what is missing.
     [[nodiscard]] std::string unsettled();
+    // The layout has the profile for those that began, and no slot moves.
+    [[nodiscard]] bool is_laid_out();
     // Members that are marked so, as the leader has it.
     [[nodiscard]] std::vector<Member*> leaving();
     [[nodiscard]] bool has_errands() const { return !pending_.empty(); }
