@@ -2,7 +2,7 @@
 // a pause. Neither happens in the simulator.
 #include <gtest/gtest.h>
 
-#include "objects/sim_cluster.h"
+#include "objects/reconcile_scene.h"
 #include "runtime/real/test_loops.h"
 
 namespace hamster::objects {
@@ -57,6 +57,11 @@ Task<void> scene(runtime::World* world) {
             cluster.network.forget();
         }
     }
+    // Repair on such a loop.
+    for (const std::uint64_t lost : {2U, 5U}) co_await testing::empty_disk(cluster.node(lost));
+    co_await testing::reconcile_all(&cluster);
+    co_await testing::expect_sound(&cluster);
+    co_await read_everything(&cluster);
     for (std::uint64_t number = kNodes; number >= 1; --number) {
         co_await cluster.node(number)->close();
     }

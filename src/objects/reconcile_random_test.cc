@@ -14,7 +14,7 @@ using namespace testing;  // NOLINT(google-build-using-namespace): its own scene
 
 constexpr std::uint64_t kGraceMs = 20'000;
 constexpr std::uint64_t kKeys = 12;
-constexpr int kRounds = 5;
+constexpr int kRounds = 4;
 constexpr std::uint64_t kSeeds = 2;
 
 enum class Fault : std::uint8_t { kLostDisk, kRot, kDown, kKinds };
@@ -44,6 +44,8 @@ class Life {
             if (!is_struck) co_await move();
             for (int i = 0; i < 8; ++i) co_await act();
             co_await gate.close();
+            co_await read_all();
+            co_await collect_all(cluster_, kGraceMs);  // while nodes are down still
             co_await read_all();
             co_await heal();
         }

@@ -23,6 +23,7 @@ Task<void> an_emptied_node(SimCluster* cluster) {
         co_await expect_all(cluster, 1, number);
         co_await reconcile_on(cluster->node(number));
         co_await expect_sound(cluster);
+        EXPECT_GE(cluster->metric("hamster_missing_slices_total"), number);
     }
     EXPECT_GT(cluster->metric("hamster_repaired_shards_total"), 7U);
 }
@@ -191,11 +192,12 @@ Task<void> a_move(SimCluster* cluster) {
     co_await put_all(cluster, 20);  // under the new layout
     co_await reconcile_on(cluster->node(2));
     co_await put_all(cluster, 40);
-    co_await expect_all(cluster, 1, 4);
+    co_await expect_all(cluster, 1, 4);  // asks nodes that have not got them yet
     co_await collect_all(cluster, kGraceMs);
     EXPECT_EQ(unsettled(cluster), 0U);
     EXPECT_EQ(cluster->node(1)->shards->stats().shards, 0U);
     co_await expect_sound(cluster);
+    EXPECT_EQ(cluster->metric("hamster_missing_slices_total"), 0U);
     cluster->network.take_down(1);
     for (const std::uint64_t first : {1U, 20U, 40U}) co_await expect_all(cluster, first, 3);
 }

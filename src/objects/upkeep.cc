@@ -21,10 +21,7 @@ Task<Result<void>> ServiceImpl::restore_shard(BlobPlace blob, base::Slot slot) {
     return runtime::run_on(control_->executor, std::move(pull));
 }
 
-void ServiceImpl::note_suspect(const shards::ShardId& shard) {
-    counters_.missing_slices.add();
-    reconciler_->note_suspect(shard);
-}
+void ServiceImpl::note_suspect(const shards::ShardId& shard) { reconciler_->note_suspect(shard); }
 
 Task<Result<std::string>> ServiceImpl::serve_pull(std::string payload) {
     auto served = reconciler_->serve_pull(std::move(payload));

@@ -36,6 +36,8 @@ Walker::Walker(const Site* site, Repairer* repairer, runtime::Semaphore* turns,
       turns_(turns),
       settled_(metrics->counter("hamster_slots_settled_total",
                                 "Slots of partitions whose shards have all arrived here")),
+      lost_(metrics->counter("hamster_missing_slices_total",
+                             "Referenced slices found missing or misshapen")),
       beyond_gauge_(metrics->gauge("hamster_shards_beyond_repair",
                                    "Shards of this node that too few others are left of")) {}
 

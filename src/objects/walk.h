@@ -136,6 +136,7 @@ class Walker {
     std::uint64_t failed_ = 0;  // of this round
     std::optional<Error> failure_;
     base::Counter& settled_;
+    base::Counter& lost_;
     base::Gauge& beyond_gauge_;
 };
 

@@ -122,7 +122,10 @@ Result<std::optional<Walker::Job>> Walker::expected(const meta::View& view,
 Task<bool> Walker::examine(const Job* job) {
     const Result<bool> is_present = repairer_->is_present(job->shard(), job->blob.shape);
     const bool is_lost = is_present && !*is_present && !job->is_moving;
-    wants_survey_ |= is_lost;  // there may be more
+    if (is_lost) {
+        lost_.add();
+        wants_survey_ = true;  // there may be more
+    }
     const bool is_whole = co_await restore(job);
     if (is_whole || beyond_repair_.contains(job->shard())) suspects_.erase(job->shard());
     co_return is_whole;

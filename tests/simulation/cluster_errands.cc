@@ -140,6 +140,7 @@ void SimCluster::intrude_with(std::string token, std::string_view kind) {
         report_->reached(fmt::format("token.{}", kind));
         member->token = std::move(token);
         member->has_bad_token = true;
+        member->has_expired_token = kind == "expired";
         member->has_begun = true;
         member->boot_at = now() + std::chrono::milliseconds(10);
         return;

@@ -85,6 +85,7 @@ class Member {
     bool is_stopping = false;
     std::optional<bool> is_to_stay;  // if it is leaving once the faults are over
     bool has_bad_token = false;      // must not get in with it
+    bool has_expired_token = false;  // that is what is bad about it
     std::string token;               // to join with
     bool asks_token = false;
     base::NodeId id;        // once known
