@@ -19,11 +19,14 @@ using runtime::Task;
 namespace {
 
 constexpr Micros kLookEvery = std::chrono::seconds(1);
+constexpr Micros kMaxRest = std::chrono::minutes(1);
 constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may be noticed
 // All blobs are walked for what is left of a re-encoding; this often, and for one part in so many
 // of the time at most.
 constexpr Micros kWalkEvery = std::chrono::seconds(2);
 constexpr int kWalkPart = 20;
+// The same for deciding again what was refused: a large table takes seconds, and slots hours.
+constexpr int kRefusedPart = 20;
 
 template <class... Of>
 struct Cases : Of... {
@@ -129,17 +132,19 @@ bool LayoutKeeper::is_walked(const proto::Layout& layout) const {
 
 Task<void> LayoutKeeper::keep_loop() {
     for (bool go_on = true; go_on;) {
-        bool is_changed = false;
+        Micros rest = kLookEvery;
         if (leads()) {
+            const runtime::Time begun = control_->clock.now();
             auto kept = co_await keep_once();
             note_trouble(kept ? std::string() : kept.error().context);
-            is_changed = kept && *kept;
+            if (!kept) rest = std::max(rest, (control_->clock.now() - begun) * kRefusedPart);
+            if (kept && *kept) rest = Micros(0);
         } else {
             drained_.clear();
             at_rest_.reset();
             trouble_.clear();
         }
-        go_on = co_await pause(is_changed ? Micros(0) : kLookEvery);
+        go_on = co_await pause(std::min(rest, kMaxRest));
     }
 }
 
