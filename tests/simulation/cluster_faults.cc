@@ -23,9 +23,10 @@ ClusterFaults::ClusterFaults(SimCluster* cluster, ClusterStorage* storage)
     cluster_->on_begin = [this](const UnderWay& request) { notice(request); };
 }
 
-void ClusterFaults::ambush(Activity what, std::uint64_t least_bytes,
+void ClusterFaults::ambush(Activity what, std::uint64_t least_bytes, bool is_quick,
                            std::function<void(const UnderWay&)> action) {
-    ambushes_.push_back({what, least_bytes, cluster_->now() + kAmbushPatience, std::move(action)});
+    ambushes_.push_back(
+        {what, least_bytes, is_quick, cluster_->now() + kAmbushPatience, std::move(action)});
 }
 
 // Called from within a client: what is done is done from tick().
@@ -35,7 +36,8 @@ void ClusterFaults::notice(const UnderWay& request) {
     });
     if (found == ambushes_.end()) return;
     // A body of some hundred KiB takes some ten milliseconds.
-    const Micros after(static_cast<std::int64_t>(below(chance(70) ? 40'000 : 300'000)));
+    const std::uint64_t most_us = found->is_quick ? 10'000 : chance(70) ? 40'000 : 300'000;
+    const Micros after(static_cast<std::int64_t>(below(most_us)));
     at(after, [request, action = std::move(found->action)] { action(request); });
     ambushes_.erase(found);
 }
@@ -173,7 +175,7 @@ void ClusterFaults::apply(ClusterFault fault) {
 
 // Power cut of a node while others send it slices.
 void ClusterFaults::kill_holder() {
-    ambush(Activity::kWrite, cluster_->plan().small_bytes, [this](const UnderWay& request) {
+    ambush(Activity::kWrite, cluster_->plan().small_bytes, false, [this](const UnderWay& request) {
         Member* const victim = some_on();
         if (victim == nullptr || victim == request.at) return;
         cluster_->report().reached("holder.killed");
@@ -185,7 +187,7 @@ void ClusterFaults::kill_holder() {
 // Power cut of the node that a client talks to, at any step of what it does for him.
 void ClusterFaults::kill_coordinator() {
     constexpr std::array kSteps = {Activity::kWrite, Activity::kWrite, Activity::kComplete};
-    ambush(kSteps[below(kSteps.size())], 0, [this](const UnderWay& request) {
+    ambush(kSteps[below(kSteps.size())], 0, false, [this](const UnderWay& request) {
         if (!request.at->is_on()) return;
         cluster_->report().reached(
             fmt::format("coordinator.killed.{}", static_cast<int>(request.what)));
@@ -197,13 +199,17 @@ void ClusterFaults::kill_coordinator() {
 // The layout changes while a client reads, writes or completes, or at once.
 void ClusterFaults::move_slots() {
     if (chance(20)) return cluster_->swap_slots();
-    constexpr std::array kSteps = {Activity::kWrite, Activity::kRead, Activity::kComplete};
-    const Activity step = kSteps[below(kSteps.size())];
-    ambush(step, 0, [this](const UnderWay& request) {
+    // It takes some milliseconds until the layout has changed.
+    const auto swap = [this](const UnderWay& request) {
         cluster_->report().reached(
             fmt::format("slots-move.during.{}", static_cast<int>(request.what)));
         cluster_->swap_slots();
-    });
+        // In some cases so long that the slots have settled when the body is committed.
+        if (Member* const slow = some_on(); slow != nullptr && chance(30)) slow_node(*slow);
+    };
+    constexpr std::array kSteps = {Activity::kRead, Activity::kComplete, Activity::kWrite};
+    if (chance(30)) return ambush(kSteps[below(kSteps.size())], 0, true, swap);
+    ambush(Activity::kWrite, cluster_->plan().small_bytes, true, swap);
 }
 
 void ClusterFaults::drain(Member& member) {

@@ -31,11 +31,12 @@ class ClusterFaults {
     struct Ambush {
         Activity what = Activity::kOther;
         std::uint64_t least_bytes = 0;  // of its body
+        bool is_quick = false;          // within some milliseconds of its begin
         runtime::Time until{};          // given up then
         std::function<void(const UnderWay&)> action;
     };
     void at(runtime::Micros after, std::function<void()> action);
-    void ambush(Activity what, std::uint64_t least_bytes,
+    void ambush(Activity what, std::uint64_t least_bytes, bool is_quick,
                 std::function<void(const UnderWay&)> action);
     void notice(const UnderWay& request);
     void kill_holder();

@@ -30,7 +30,7 @@ node::Options draw_options(runtime::Prng& random) {
     options.meta.flush_after_bytes = pick(random, 1, 16) * 16 * kKiB;
     options.objects.gc_grace_ms = pick(random, 500, 3000);
     options.objects.reconcile_interval_ms = pick(random, 1, 5) * 1000;
-    options.objects.orphan_scan_interval_ms = 20'000;
+    options.objects.orphan_scan_interval_ms = pick(random, 1, 20) * 1000;
     options.objects.full_walk_interval_ms = 20'000;
     options.objects.scrub_period_ms = 70'000;  // a pass every ten seconds
     options.objects.body_memory_bytes = 16U << 20U;
