@@ -63,6 +63,7 @@ class NodeImpl final : public Node, public admin::Subject {
     Result<void> reload_tls() override;
     [[nodiscard]] const Identity& identity() const override { return identity_; }
     objects::Service& objects() override { return *objects_; }
+    shards::Store& shards() override { return *shards_; }
     cluster::Cluster& cluster() override { return *cluster_; }
     meta::Replica& metadata() override { return *group_; }
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "objects/exchange.h"
 #include "objects/service_impl.h"
 
@@ -178,7 +179,9 @@ void BodyWrite::drop(std::size_t slot, Error error) {
     held_ -= lane.queue.size();
     lane.queue.clear();
     if (lane.shard && lane.in_flight == 0) lane.shard->abandon();
-    has_failed_ = has_failed_ || live_lanes() < floor_of(target_.profile);
+    const std::uint32_t floor =
+        base::planted(base::Bug::kAckBelowFloor) ? target_.profile.k : floor_of(target_.profile);
+    has_failed_ = has_failed_ || live_lanes() < floor;
     changed_.notify_all();
 }
 

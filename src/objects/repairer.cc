@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 
 namespace hamster::objects {
 
@@ -142,6 +143,11 @@ class Rebuild {
             auto got = co_await runtime::when_all(std::move(reads));
             for (std::size_t i = next; i < end; ++i) {
                 Result<base::Buffer>& slice = got[i - next];
+                const bool is_damaged = !slice && slice.error().code != Code::kUnavailable;
+                if (is_damaged && base::planted(base::Bug::kRepairUnverified)) {
+                    const std::string bytes(blob_.shape.slice_length(stripe), 'x');
+                    slice = base::Buffer::copy_of(base::as_bytes(bytes));
+                }
                 have += slice ? 1 : 0;
                 away += !slice && slice.error().code == Code::kUnavailable ? 1 : 0;
                 if (slice) slices[slots[i].value] = std::move(*slice);

@@ -168,9 +168,11 @@ runtime::Task<void> SmallLane::write_group() {
     const SegmentRef segment = active_;
     const runtime::Time begun = core_->world->clock.now();
     std::vector<base::Bytes> pieces{buffer.bytes()};
-    auto writing = base::planted(base::Bug::kShardAckBeforeSync)
-                       ? segment->file->write(segment->end, std::move(pieces))
-                       : segment->file->write_durable(segment->end, std::move(pieces));
+    const bool is_late =
+        base::planted(base::Bug::kShardAckBeforeSync) ||
+        (base::planted(base::Bug::kReplaceBeforeSync) && group.front()->mode == Mode::kReplace);
+    auto writing = is_late ? segment->file->write(segment->end, std::move(pieces))
+                           : segment->file->write_durable(segment->end, std::move(pieces));
     auto written = co_await std::move(writing);
     HAMSTER_ASSERT(active_ == segment);
     Result<void> outcome = written;
