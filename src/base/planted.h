@@ -41,12 +41,9 @@ enum class Bug {
     kRaftVoteForShorter,  // a vote for a log that lacks what this one has
     kRaftVoteUnrepaired,  // a vote while entries may be missing that this node acknowledged
     // Of bodies that lie on several nodes.
-    kAckBelowFloor,   // a body is acknowledged with no shard to spare
-    kSettleUnpulled,  // a body follows the layout though the new nodes did not fetch their shards
+    kAckBelowFloor,       // a body is acknowledged with no shard to spare
     kLayoutFenceIgnored,  // a body is committed as if it lay where the layout says by now
     kSettleUnfetched,     // the node of a slot says that it has all, before it has
-    kFillUnrestored,      // a node says that it has a shard which it could not restore
-    kCollectSource,       // shards go although the node of their slot has not fetched them yet
     kRepairUnverified,    // damaged slices count as good ones where a shard is rebuilt
     kReadWrongSlot,       // a node answers with another slot's shard, and nobody notices
     kReplaceBeforeSync,   // a repaired shard is cached, not durable, when it takes the old one's

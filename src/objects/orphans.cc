@@ -66,10 +66,8 @@ Result<Collector::Fate> Collector::fate_of(const meta::View& view, const ShardId
     if (layout.version() == 0) return Fate::kStays;  // it lies where it was taken in
     TRY_ASSIGN(const auto places, view.places(base::partition_of(shard.blob)));
     const Options& options = *site_->options;
-    meta::PartitionPlaces asked = places;
-    if (base::planted(base::Bug::kCollectSource)) asked.sources.clear();
     const bool is_needed = options.self.is_zero() ||
-                           is_needed_at(options.self, shard.slot, *blob, asked, options.founder);
+                           is_needed_at(options.self, shard.slot, *blob, places, options.founder);
     return is_needed ? Fate::kStays : Fate::kExtra;
 }
 

@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "base/planted.h"
 #include "objects/exchange.h"
 #include "objects/service_impl.h"
 #include "objects/shape.h"
@@ -107,8 +106,7 @@ Task<Result<StoredBody>> ServiceImpl::settle(StoredBody body) {
     std::uint64_t missing = body.blob->geometry().missing();
     for (std::size_t i = 0; i < moved.size(); ++i) {
         const std::uint64_t bit = 1ULL << moved[i];
-        const bool has_it = pulled[i] || base::planted(base::Bug::kSettleUnpulled);
-        missing = has_it ? missing & ~bit : missing | bit;
+        missing = pulled[i] ? missing & ~bit : missing | bit;
     }
     const auto present = shape.width() - static_cast<std::uint32_t>(std::popcount(missing));
     if (present < floor_of(shape.geometry.profile)) {

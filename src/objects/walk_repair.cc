@@ -4,7 +4,6 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "base/planted.h"
 #include "objects/walk.h"
 
 namespace hamster::objects {
@@ -141,8 +140,7 @@ Task<Walker::Tally> Walker::run(Jobs jobs) {
         std::vector<const Job*> to_fill;
         for (std::size_t i = at; i < end; ++i) {
             if (!done[i - at]) failed.add(jobs[i]);
-            const bool is_there = done[i - at] || base::planted(base::Bug::kFillUnrestored);
-            if (is_there && jobs[i].is_to_fill) to_fill.push_back(&jobs[i]);
+            if (done[i - at] && jobs[i].is_to_fill) to_fill.push_back(&jobs[i]);
         }
         co_await fill(std::move(to_fill));
     }

@@ -109,6 +109,14 @@ ClusterPlan draw_cluster_plan(std::uint64_t seed) {
     plan.is_laid_out = chance(75);
     plan.pace_ms = chance(50) ? 300 : 30;
     if (plan.pace_ms == 30) plan.operations *= 3;
+    if (chance(15) && plan.faults > 0 &&
+        plan.at_start >= 3) {  // bodies that are always on the move
+        plan.kinds.insert(plan.kinds.end(), plan.kinds.size() + 1, ClusterFault::kSlotsMove);
+        plan.faults = std::max(plan.faults, 6);
+        plan.gap_ms = 500;
+        plan.is_laid_out = true;
+        plan.only_empty_bodies = false;
+    }
     return plan;
 }
 
