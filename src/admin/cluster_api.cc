@@ -41,7 +41,7 @@ std::string_view state_text(const ClusterStatus::Member& member) {
     return is_degraded ? "degraded" : "up";
 }
 
-// `replaces`: the name of the member whose place it takes; empty: nobody's.
+// `replaces`: the name of the member whose place it takes; empty: nobody's, or that one has left.
 json::object to_json(const ClusterStatus::Member& member, const std::string& leader,
                      std::string replaces) {
     const proto::Node& node = member.node();
@@ -126,8 +126,8 @@ Task<json::object> cluster_status(cluster::Cluster* cluster) {
     json::array members;
     for (const auto* member : by_name) {
         const auto replaced = NodeId::from_bytes(member->node().replaces());
-        members.push_back(to_json(*member, status.leader(),
-                                  replaced ? cluster->roster().name_of(*replaced) : std::string()));
+        const proto::Node* old = replaced ? cluster->roster().find(*replaced) : nullptr;
+        members.push_back(to_json(*member, status.leader(), old ? old->name() : std::string()));
     }
     json::array notes;
     for (const std::string& note : status.notes()) notes.emplace_back(note);

@@ -16,7 +16,8 @@ constexpr Flag kCapacity{"capacity", "SIZE", "space to use: 500GiB, 4TB; at firs
                          ""};
 
 constexpr Flag kReplaces{"replaces", "NAME",
-                         "join in the place of this member, up or down; remove that one afterwards", ""};
+                         "join in the place of this member, up or down; remove that one afterwards",
+                         ""};
 
 constexpr Flag kInitFlags[] = {kDataDir, kNode, kListen, kZone, kCapacity};
 constexpr Flag kJoinFlags[] = {
