@@ -5,6 +5,7 @@
 //   POST /v1/cluster/can-stop  {"node": NODE}
 //   POST /v1/cluster/transfer  {"node": NODE or ""}
 //   POST /v1/cluster/remove    {"node": NODE}
+//   and those of layout_api.h
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -69,6 +69,9 @@ json::object to_json(const Report& r) {
             {"garbage_blobs", r.garbage_blobs},
             {"garbage_bytes", r.garbage_bytes},
             {"corrupt_slices", r.corrupt_slices},
+            {"scrub_passes", r.scrub_passes},
+            {"scrub_percent", r.scrub_percent},
+            {"scrub_damaged_shards", r.scrub_damaged},
             {"s3", r.s3_address},
             {"admin", r.admin_address}};
 }
@@ -112,9 +115,9 @@ Result<std::string> string_field(const std::string& body, std::string_view field
     return std::string(text.data(), text.size());
 }
 
-constexpr std::string_view kChanges[] = {"/v1/users/create", "/v1/users/disable",
-                                         "/v1/users/enable", "/v1/users/delete",
-                                         "/v1/keys/create",  "/v1/keys/revoke"};
+constexpr std::string_view kChanges[] = {
+    "/v1/users/create", "/v1/users/disable", "/v1/users/enable", "/v1/users/delete",
+    "/v1/keys/create",  "/v1/keys/revoke",   "/v1/scrub"};
 constexpr std::string_view kReads[] = {"/v1/status", "/v1/users"};
 
 }  // namespace
@@ -148,6 +151,12 @@ Task<Result<std::string>> Control::perform(HttpRequest request) {
         CO_TRY_ASSIGN(json::object body, object_in(request.body));
         auto changed = co_await change_cluster(&subject_->cluster(), request.path, std::move(body));
         co_return changed;
+    }
+    if (request.path == "/v1/scrub") {
+        if (subject_->state() == State::kStarting) {
+            co_return fail(Code::kUnavailable, "the node is starting");
+        }
+        co_return json::serialize(json::object{{"scrub_passes", subject_->scrub_now()}});
     }
     if (request.path == "/v1/users") {
         auto users = co_await subject_->identities().users();

@@ -34,6 +34,9 @@ struct Report {
     std::uint64_t garbage_blobs = 0;  // by the collector's last full walk
     std::uint64_t garbage_bytes = 0;
     std::uint64_t corrupt_slices = 0;
+    std::uint64_t scrub_passes = 0;  // since start
+    std::uint32_t scrub_percent = 0;
+    std::uint64_t scrub_damaged = 0;  // shards found so since start
     std::string s3_address;
     std::string admin_address;
 };
@@ -46,6 +49,9 @@ class Subject {
     virtual runtime::Task<Result<Report>> report() = 0;
     // Can the node still make a change durable? kNoSpace counts as healthy. Cheap when asked often.
     virtual runtime::Task<Result<void>> probe() = 0;
+    // Begins to read everything here; answers what Report::scrub_passes will be at its end. Not
+    // while starting.
+    virtual std::uint64_t scrub_now() = 0;
     virtual Identities& identities() = 0;
     virtual cluster::Cluster& cluster() = 0;  // not while starting
     virtual base::Metrics& metrics() = 0;

@@ -40,6 +40,14 @@ enum class Bug {
     kRaftKeepConflict,    // entries that contradict the leader's stay in the log
     kRaftVoteForShorter,  // a vote for a log that lacks what this one has
     kRaftVoteUnrepaired,  // a vote while entries may be missing that this node acknowledged
+    // Of bodies that lie on several nodes.
+    kAckBelowFloor,       // a body is acknowledged with no shard to spare
+    kLayoutFenceIgnored,  // a body is committed as if it lay where the layout says by now
+    kSettleUnfetched,     // the node of a slot says that it has all, before it has
+    kRepairUnverified,    // damaged slices count as good ones where a shard is rebuilt
+    kReadWrongSlot,       // a node answers with another slot's shard, and nobody notices
+    kReplaceBeforeSync,   // a repaired shard is cached, not durable, when it takes the old one's
+                          // place
 };
 
 struct PlantedBug {

@@ -12,6 +12,7 @@
 #include "cli/bench_options.h"
 #include "cli/control_client.h"
 #include "cli/json_fields.h"
+#include "cli/layout_text.h"
 #include "cli/verbs.h"
 
 namespace hamster::cli {
@@ -22,36 +23,26 @@ namespace {
 
 constexpr auto kWatchEvery = std::chrono::seconds(2);
 
-// Prints what went wrong; nullopt then.
-Result<json::object> ask(const Args& args, const std::string& method, const std::string& path,
-                         const json::object& body) {
-    const std::string text = method == "GET" ? std::string() : json::serialize(body);
-    TRY_ASSIGN(const json::value answer, call_node(args.at("data-dir"), method, path, text));
-    if (!answer.is_object()) return fail(Code::kCorrupt, "the node's answer is no JSON object");
-    return answer.get_object();
-}
-
-int report(Console& console, const Error& error) {
-    console.err << fmt::format("hamster: {}\n", error.context);
-    return error.code == Code::kUnavailable ? kExitNotRunning : kExitFailed;
-}
-
 // ---- status ---------------------------------------------------------------------------------
 
 std::string problem_of(const json::object& member) {
     if (text_of(member, "state") == "down") {
         const std::uint64_t silent = number_of(member, "silent_ms");
-        return silent == 0 ? "not heard yet" : "silent for " + duration_text(silent / 1000);
+        const std::string leaving = leaving_text(member);
+        return (silent == 0 ? "not heard yet" : "silent for " + duration_text(silent / 1000)) +
+               (leaving.empty() ? "" : "; " + leaving);
     }
     if (bool_of(member, "full")) return "disk full";
     if (const auto trouble = text_of(member, "trouble"); !trouble.empty()) return trouble;
-    if (const auto corrupt = number_of(member, "corrupt_slices"); corrupt > 0) {
-        return fmt::format("{} corrupt slices", corrupt);
-    }
     const std::uint64_t lag = number_of(member, "lag");
     if (lag > 1000) return fmt::format("{} entries behind", lag);
+    if (auto leaving = leaving_text(member); !leaving.empty()) return leaving;
+    if (auto repair = repair_text(member); !repair.empty()) return repair;
     const std::string replaced = text_of(member, "replaces");
-    return replaced.empty() ? std::string() : "takes the place of " + replaced;
+    if (!replaced.empty()) return "takes the place of " + replaced;
+    const auto corrupt = number_of(member, "corrupt_slices");
+    return corrupt == 0 ? std::string()
+                        : fmt::format("found {} corrupt slices since its start", corrupt);
 }
 
 void show_members(const json::array& members, Console& console) {
@@ -86,6 +77,13 @@ void show_members(const json::array& members, Console& console) {
     }
 }
 
+bool names_zones(const json::object& cluster) {
+    const json::value* members = cluster.if_contains("members");
+    return members != nullptr && std::ranges::any_of(members->as_array(), [](const auto& value) {
+               return !text_of(value.as_object(), "zone").empty();
+           });
+}
+
 void show_cluster(const json::object& cluster, Console& console) {
     if (cluster.contains("error")) {
         console.out << fmt::format("CLUSTER   {}\n\n", text_of(cluster, "error"));
@@ -93,6 +91,10 @@ void show_cluster(const json::object& cluster, Console& console) {
     }
     if (const json::value* members = cluster.if_contains("members")) {
         show_members(members->as_array(), console);
+    }
+    if (const json::value* layout = cluster.if_contains("layout")) {
+        const bool has_zones = names_zones(cluster);
+        if (layout->is_object()) console.out << layout_text(layout->get_object(), has_zones);
     }
     if (bool_of(cluster, "changing")) console.out << "A change of the voters is under way.\n";
     if (const json::value* notes = cluster.if_contains("notes")) {
@@ -137,8 +139,8 @@ void show_status(const json::object& s, Console& console) {
 
 int run_status(const Args& args, Console& console) {
     for (;;) {
-        auto answer = ask(args, "GET", "/v1/status", {});
-        if (!answer && !args.is_on("watch")) return report(console, answer.error());
+        auto answer = ask_node(args.at("data-dir"), "GET", "/v1/status", {});
+        if (!answer && !args.is_on("watch")) return report_failure(console, answer.error());
         if (args.is_on("watch")) console.out << "\x1b[H\x1b[2J";
         if (!answer) {
             console.out << fmt::format("hamster: {}\n", answer.error().context);
@@ -159,16 +161,18 @@ int run_token(const Args& args, Console& console) {
         console.err << fmt::format("hamster: -ttl: {}\n", ttl.error().context);
         return kExitUsage;
     }
-    auto answer = ask(args, "POST", "/v1/cluster/token", {{"ttl_ms", ttl->count() / 1000}});
-    if (!answer) return report(console, answer.error());
+    auto answer = ask_node(args.at("data-dir"), "POST", "/v1/cluster/token",
+                           {{"ttl_ms", ttl->count() / 1000}});
+    if (!answer) return report_failure(console, answer.error());
     console.out << (args.is_on("json") ? json::serialize(*answer) : text_of(*answer, "token"))
                 << "\n";
     return kExitOk;
 }
 
 int run_can_stop(const Args& args, Console& console) {
-    auto answer = ask(args, "POST", "/v1/cluster/can-stop", {{"node", args.at("node")}});
-    if (!answer) return report(console, answer.error());
+    auto answer =
+        ask_node(args.at("data-dir"), "POST", "/v1/cluster/can-stop", {{"node", args.at("node")}});
+    if (!answer) return report_failure(console, answer.error());
     const bool can_stop = bool_of(*answer, "can_stop");
     if (args.is_on("json")) {
         console.out << json::serialize(*answer) << "\n";
@@ -180,9 +184,9 @@ int run_can_stop(const Args& args, Console& console) {
 }
 
 int run_transfer_leadership(const Args& args, Console& console) {
-    auto answer =
-        ask(args, "POST", "/v1/cluster/transfer", {{"node", args.value("to").value_or("")}});
-    if (!answer) return report(console, answer.error());
+    auto answer = ask_node(args.at("data-dir"), "POST", "/v1/cluster/transfer",
+                           {{"node", args.value("to").value_or("")}});
+    if (!answer) return report_failure(console, answer.error());
     console.out << (args.is_on("json") ? json::serialize(*answer)
                                        : fmt::format("{} leads now.", text_of(*answer, "leader")))
                 << "\n";
@@ -190,8 +194,9 @@ int run_transfer_leadership(const Args& args, Console& console) {
 }
 
 int run_remove(const Args& args, Console& console) {
-    auto answer = ask(args, "POST", "/v1/cluster/remove", {{"node", args.operands()[0]}});
-    if (!answer) return report(console, answer.error());
+    auto answer =
+        ask_node(args.at("data-dir"), "POST", "/v1/cluster/remove", {{"node", args.operands()[0]}});
+    if (!answer) return report_failure(console, answer.error());
     console.out << (args.is_on("json")
                         ? json::serialize(*answer)
                         : fmt::format("{} is no member any more. Stop it, if it runs; its data "

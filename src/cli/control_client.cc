@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <utility>
 
 #include "base/encoding.h"
@@ -113,6 +115,19 @@ Result<json::value> call_node(const std::string& data_dir, const std::string& me
         return fail(Code::kInvalid, fmt::format("the node answered {}", answer.status));
     }
     return fail(Code::kInvalid, std::string(message->get_string().c_str()));
+}
+
+Result<json::object> ask_node(const std::string& data_dir, const std::string& method,
+                              const std::string& path, const json::object& body) {
+    const std::string text = method == "GET" ? std::string() : json::serialize(body);
+    TRY_ASSIGN(const json::value answer, call_node(data_dir, method, path, text));
+    if (!answer.is_object()) return fail(Code::kCorrupt, "the node's answer is no JSON object");
+    return answer.get_object();
+}
+
+int report_failure(Console& console, const Error& error) {
+    console.err << fmt::format("hamster: {}\n", error.context);
+    return error.code == Code::kUnavailable ? kExitNotRunning : kExitFailed;
 }
 
 }  // namespace hamster::cli

@@ -16,8 +16,7 @@ constexpr Flag kCapacity{"capacity", "SIZE", "space to use: 500GiB, 4TB; at firs
                          ""};
 
 constexpr Flag kReplaces{"replaces", "NAME",
-                         "join in the place of this member, up or down; remove that one afterwards",
-                         ""};
+                         "join in the place of this member, up or down, which then leaves", ""};
 
 constexpr Flag kInitFlags[] = {kDataDir, kNode, kListen, kZone, kCapacity};
 constexpr Flag kJoinFlags[] = {
@@ -42,13 +41,20 @@ constexpr Flag kServeFlags[] = {
     {"tls-cert", "FILE", "certificate chain, PEM: serve HTTPS; read again on SIGHUP", ""},
     {"tls-key", "FILE", "its private key, PEM", ""},
     {"access-log", "", "log one line per request", ""},
-    {"accept-lost-segments", "", "start although segment files are missing: gives up their objects",
-     ""},
+    {"accept-lost-segments", "",
+     "start although segment files are missing: gives up what is in them", ""},
     kLogLevel,
 };
 constexpr Flag kClientFlags[] = {kDataDir, kJson};
 constexpr Flag kStatusFlags[] = {
     kDataDir, {"watch", "", "show it again every two seconds", ""}, kJson};
+constexpr Flag kScrubFlags[] = {
+    kDataDir, {"no-wait", "", "begin, and do not wait for the end", ""}, kJson};
+constexpr std::string_view kScrubLesson =
+    "Each node does it by itself within a week, slowly. After trouble with a disk, do not wait: "
+    "this reads\nevery shard of the node at the speed of repair. What is damaged is restored from "
+    "the "
+    "other nodes.\n";
 constexpr Flag kTokenFlags[] = {
     kDataDir, {"ttl", "TIME", "how long it can be used: 10m, 24h, 7d", "24h"}, kJson};
 constexpr Flag kCanStopFlags[] = {
@@ -66,9 +72,43 @@ constexpr std::string_view kRecoverLesson =
     "was "
     "stopped last:\nwhat only the others knew is gone.\n";
 constexpr std::string_view kRemoveLesson =
-    "The node stops voting first, and hands over leadership if it leads. Its id never returns: to "
-    "use the\nmachine again, start it with an empty data directory and a new token. Refused while "
-    "objects lie on it.\n";
+    "First drain the node, and wait until `hamster status` shows it as drained. It then stops "
+    "voting, and\nhands over leadership if it leads. Its id never returns: to use the machine "
+    "again, start it with an empty\ndata directory and a new token. Refused while objects lie on "
+    "it.\n";
+constexpr Flag kDrainFlags[] = {
+    kDataDir,
+    {"reencode", "", "agree to the question about the profile, for scripts", ""},
+    {"wait", "", "until it is empty; may be interrupted and repeated", ""},
+    kJson};
+constexpr std::string_view kDrainLesson =
+    "The node gives its shards to the others and takes no new ones; it keeps serving, and nothing "
+    "is less\nsafe meanwhile. A node that is down is drained from what the others have. When the "
+    "nodes that are left\nare too few for the storage profile, all objects are stored anew in a "
+    "smaller one first: you are asked\nbefore that, or say -reencode. `hamster status` shows how "
+    "far it is; `hamster undrain` takes it back.\n\n"
+    "  hamster drain n3 -data-dir D -wait && hamster remove n3 -data-dir D\n";
+constexpr std::string_view kUndrainLesson =
+    "The node takes shards again, its share of all. What had gone already comes back.\n";
+constexpr Flag kOptimizeFlags[] = {kDataDir,
+                                   {"no-wait", "", "begin, and do not wait for the end", ""},
+                                   {"stop", "", "end it; what has been stored anew stays so", ""},
+                                   kJson};
+constexpr std::string_view kOptimizeLesson =
+    "After the cluster has grown, or the profile was changed, objects keep the profile that they "
+    "were stored\nwith. This stores them anew in the profile of new objects: it reads and writes "
+    "every one of them, and\nyields to clients. It goes on in the cluster when this command is "
+    "interrupted; repeat it to watch.\nObjects keep their version ids, ETags and dates.\n";
+constexpr std::string_view kSetProfileLesson =
+    "PROFILE is k+m, k data and m parity shards on as many nodes, or `auto` for the widest that "
+    "the number of\nnodes allows:\n"
+    "  1+0  1 node    100 % of the capacity is usable, no node may be lost\n"
+    "  1+1  2 nodes    50 %, any 1 node\n"
+    "  2+1  3 nodes    67 %, any 1 node\n"
+    "  3+2  5 nodes    60 %, any 2 nodes\n"
+    "  4+2  6 nodes    67 %, any 2 nodes\n"
+    "It holds for new objects; `hamster optimize` stores the others anew. A chosen profile stays "
+    "when nodes\ncome, and no node can be drained or removed that it needs.\n";
 constexpr Flag kBenchFlags[] = {
     {"endpoint", "URL", "of any S3 server; http or https", "http://127.0.0.1:9000"},
     {"access-key", "ID", "instead of HAMSTER_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID", ""},
@@ -112,11 +152,20 @@ constexpr Verb kVerbs[] = {
     {"serve", "", "Run the node", kServeFlags, run_serve},
     {"join", "", "Make a data directory for a node of an existing cluster", kJoinFlags, run_join},
     {"token", "", "Mint a token that admits one new node", kTokenFlags, run_token},
+    {"scrub", "", "Read everything that lies on this node, now", kScrubFlags, run_scrub,
+     kScrubLesson},
     {"status", "", "Show the cluster and this node at a glance", kStatusFlags, run_status},
     {"can-stop", "", "Ask whether a node can be stopped safely", kCanStopFlags, run_can_stop,
      kCanStopLesson},
     {"transfer-leadership", "", "Let another voter lead the metadata", kTransferFlags,
      run_transfer_leadership},
+    {"drain", "NODE", "Move everything off a node, so that it can go", kDrainFlags, run_drain,
+     kDrainLesson},
+    {"undrain", "NODE", "Keep a node after all", kClientFlags, run_undrain, kUndrainLesson},
+    {"optimize", "", "Store older objects anew in the profile of new ones", kOptimizeFlags,
+     run_optimize, kOptimizeLesson},
+    {"set-profile", "PROFILE", "Choose how many shards objects have", kClientFlags, run_set_profile,
+     kSetProfileLesson},
     {"remove", "NODE", "Take a node out of the cluster for good", kClientFlags, run_remove,
      kRemoveLesson},
     {"recover", "", "Go on without voters that are lost for good: the last resort", kRecoverFlags,

@@ -35,7 +35,8 @@ Keeper::Keeper(runtime::World* control, meta::Replica* replica, Links* links, co
       roster_(roster),
       self_(std::move(self)),
       self_id_(NodeId::from_bytes(self_.node_id()).value_or(NodeId{})),
-      health_(std::move(health)) {
+      health_(std::move(health)),
+      layout_(control, replica, [this] { return facts(); }) {
     HAMSTER_ASSERT(!self_id_.is_zero());
 }
 
@@ -52,10 +53,12 @@ void Keeper::start() {
     });
     runtime::spawn(control_->executor, gate_, "cluster tell", tell_loop());
     runtime::spawn(control_->executor, gate_, "cluster lead", lead_loop());
+    layout_.start();
 }
 
 Task<void> Keeper::stop() {
     stopping_ = true;
+    co_await layout_.stop();
     co_await gate_.close();
 }
 
@@ -238,6 +241,7 @@ Facts Keeper::facts() const {
         fact.zone = node.zone();
         fact.host = node.host();
         fact.leaving = node.leaving();
+        fact.is_drained = node.leaving() && layout_.is_drained(id);
         fact.reachable = is_reachable(id);
         const auto progress = core.progress().find(id);
         fact.caught_up =

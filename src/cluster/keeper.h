@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "cluster/layout_keeper.h"
 #include "cluster/links.h"
 #include "cluster/policy.h"
 #include "cluster/roster.h"
@@ -38,9 +39,11 @@ class Keeper {
     runtime::Task<Result<proto::CanStopReply>> can_stop(NodeId node);
     // Hands leadership to a voter, zero: to one that is fit; answers once another one leads.
     runtime::Task<Result<NodeId>> transfer(NodeId to);
-    // Takes a node out of the cluster for good. kPrecondition: it still holds blobs, or its absence
+    // Takes a node out of the cluster for good. kPrecondition: something lies on it, or its absence
     // would take the quorum away. Waits until it votes no more.
     runtime::Task<Result<void>> remove(NodeId node);
+    // What people ask of the layout.
+    [[nodiscard]] LayoutKeeper& layout() { return layout_; }
 
   private:
     struct Seen {
@@ -68,7 +71,12 @@ class Keeper {
     [[nodiscard]] bool leads() const;
     [[nodiscard]] Facts facts() const;
     [[nodiscard]] bool is_reachable(NodeId node) const;
-    [[nodiscard]] proto::ClusterStatus status_here() const;
+    [[nodiscard]] proto::ClusterStatus members_here() const;
+    runtime::Task<Result<proto::ClusterStatus>> status_here();
+    runtime::Task<Result<void>> judge_stop(NodeId node);
+    [[nodiscard]] std::string who_restores(NodeId but) const;
+    runtime::Task<Result<void>> judge_removal(NodeId node, bool* was_leaving);
+    runtime::Task<Result<void>> remove_empty(NodeId node);
     runtime::Task<Result<std::string>> answer_status();
     runtime::Task<Result<std::string>> answer_can_stop(std::string payload);
     runtime::Task<Result<std::string>> answer_transfer(std::string payload);
@@ -84,6 +92,7 @@ class Keeper {
     HealthOf health_;
     std::function<void()> on_removed_;
     std::map<NodeId, Seen> seen_;
+    LayoutKeeper layout_;
     bool is_told_ = false;  // that it was removed
     bool changing_ = false;
     bool stopping_ = false;

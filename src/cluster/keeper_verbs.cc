@@ -44,7 +44,7 @@ Task<Result<std::string>> Keeper::ask_leader(rpc::Method method, std::string pay
 
 // ---- status ---------------------------------------------------------------------------------
 
-ClusterStatus Keeper::status_here() const {
+ClusterStatus Keeper::members_here() const {
     const raft::Core& core = replica_->driver().core();
     const Facts seen_now = facts();
     ClusterStatus status;
@@ -80,18 +80,51 @@ ClusterStatus Keeper::status_here() const {
     return status;
 }
 
+Task<Result<ClusterStatus>> Keeper::status_here() {
+    auto completed = co_await layout_.complete(members_here());
+    co_return completed;
+}
+
 Task<Result<std::string>> Keeper::answer_status() {
     if (!leads()) co_return std::unexpected(kNoLeader);
-    co_return status_here().SerializeAsString();
+    auto status = co_await status_here();
+    CO_TRY(status);
+    co_return status->SerializeAsString();
 }
 
 Task<Result<ClusterStatus>> Keeper::status() {
-    if (leads()) co_return status_here();
+    if (leads()) {
+        auto status = co_await status_here();
+        co_return status;
+    }
     auto answered = co_await ask_leader(kStatus, "");
     co_return parse<ClusterStatus>(answered);
 }
 
 // ---- can-stop -------------------------------------------------------------------------------
+
+// Who has shards to restore that still can be: "n2 is restoring 5 shards". Empty: nobody but `but`.
+std::string Keeper::who_restores(NodeId but) const {
+    for (const ClusterStatus::Member& member : members_here().members()) {
+        const proto::Repair& repair = member.health().repair();
+        const std::uint64_t lost = repair.missing().blobs() + repair.damaged().blobs();
+        if (member.node().node_id() == but.view() || lost <= repair.beyond_repair()) continue;
+        return fmt::format("{} is restoring {} shards", member.node().name(), lost);
+    }
+    return {};
+}
+
+// kPrecondition: better not, and why.
+Task<Result<void>> Keeper::judge_stop(NodeId node) {
+    const Result<void> judged = cluster::can_stop(facts(), node);
+    CO_TRY(judged);
+    auto read = co_await layout_.read();
+    CO_TRY_ASSIGN(const LayoutRows rows, read);
+    std::string why = why_missed(rows, node);
+    if (why.empty()) why = who_restores(node);
+    if (!why.empty()) co_return fail(Code::kPrecondition, std::move(why));
+    co_return Result<void>{};
+}
 
 // A live check: every node is asked now.
 Task<Result<std::string>> Keeper::answer_can_stop(std::string payload) {
@@ -101,7 +134,7 @@ Task<Result<std::string>> Keeper::answer_can_stop(std::string payload) {
     const auto node = NodeId::from_bytes(request.node_id());
     if (!node) co_return fail(Code::kInvalid, "a malformed node id");
     co_await ask_all_now();
-    const Result<void> judged = cluster::can_stop(facts(), *node);
+    const Result<void> judged = co_await judge_stop(*node);
     if (!judged && judged.error().code != Code::kPrecondition) {
         co_return std::unexpected(judged.error());
     }
@@ -196,37 +229,46 @@ Task<Result<void>> Keeper::wait_until_it_votes_no_more(NodeId node) {
     }
 }
 
+// Whether nothing lies on it. Afterwards nothing can, if it is told to leave.
+Task<Result<void>> Keeper::judge_removal(NodeId node, bool* was_leaving) {
+    auto read = co_await layout_.read();
+    CO_TRY_ASSIGN(const LayoutRows rows, read);
+    const proto::Node* row = rows.find(node);
+    if (row == nullptr) co_return fail(Code::kNotFound, "no member has this id");
+    *was_leaving = row->leaving();
+    if (rows.nodes.size() == 1) co_return fail(Code::kPrecondition, "it is the only node");
+    auto why = why_not_removed(rows, node);
+    if (!why.empty()) co_return fail(Code::kPrecondition, std::move(why));
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Keeper::remove_empty(NodeId node) {
+    auto waited = co_await wait_until_it_votes_no_more(node);
+    CO_TRY(waited);
+    Command command;
+    command.mutable_remove_node()->set_node_id(std::string(node.view()));
+    auto proposed = co_await replica_->propose(std::move(command));
+    // Cut off the moment it was removed, before the answer came.
+    if (!proposed && node == self_id_ && is_told_) co_return Result<void>{};
+    CO_TRY_ASSIGN(const Answer answer, proposed);
+    if (answer.status() == Answer::OK) co_return Result<void>{};
+    co_return fail(Code::kPrecondition,
+                   roster_->name_of(node) + " cannot be removed: " + answer.detail());
+}
+
 Task<Result<void>> Keeper::remove(NodeId node) {
     const std::string name = roster_->name_of(node);
     auto viewed = co_await replica_->view();
     CO_TRY_ASSIGN(const meta::View view, viewed);
     CO_TRY_ASSIGN(const bool is_gone, view.is_removed(node));
     if (is_gone) co_return Result<void>{};
+    bool was_leaving = false;
+    auto judged = co_await judge_removal(node, &was_leaving);
+    CO_TRY(judged);
     auto leaving = co_await set_leaving(node, true);
     CO_TRY(leaving);
-    // No new blob can name it from here on.
-    auto viewed_again = co_await replica_->view();
-    CO_TRY_ASSIGN(const meta::View after, viewed_again);
-    CO_TRY_ASSIGN(const std::uint64_t blobs, after.blobs_held(node));
-    Result<void> removed;
-    if (blobs > 0) {
-        removed = fail(Code::kPrecondition,
-                       fmt::format("{} still holds {} blobs that lie nowhere else: delete or copy "
-                                   "their objects first",
-                                   name, blobs));
-    } else {
-        removed = co_await wait_until_it_votes_no_more(node);
-    }
-    if (removed) {
-        Command command;
-        command.mutable_remove_node()->set_node_id(std::string(node.view()));
-        auto proposed = co_await replica_->propose(std::move(command));
-        // Cut off the moment it was removed, before the answer came.
-        if (!proposed && node == self_id_ && is_told_) co_return Result<void>{};
-        CO_TRY_ASSIGN(const Answer answer, proposed);
-        if (answer.status() == Answer::OK) co_return Result<void>{};
-        removed = fail(Code::kPrecondition, name + " cannot be removed: " + answer.detail());
-    }
+    auto removed = co_await remove_empty(node);
+    if (removed || was_leaving) co_return removed;
     auto undone = co_await set_leaving(node, false);
     if (!undone) LOG_WARN("cluster", "{} stays marked as leaving", name);
     co_return removed;

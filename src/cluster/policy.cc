@@ -114,9 +114,11 @@ Step Policy::next() const {
     if (!std::holds_alternative<std::monostate>(step)) return step;
     step = add_learner();
     if (!std::holds_alternative<std::monostate>(step)) return step;
-    // Who is leaving is counted out, so that the last ones can go without others coming.
-    const auto staying =
-        std::ranges::count_if(nodes_, [](const auto& entry) { return !entry.second->leaving; });
+    // Who is leaving is counted out once it is empty, so that the last ones can go without others
+    // coming; until then the cluster may not stand on fewer votes than it has nodes for.
+    const auto staying = std::ranges::count_if(nodes_, [](const auto& entry) {
+        return !entry.second->leaving || !entry.second->is_drained;
+    });
     const std::size_t wanted = voters_wanted(static_cast<std::size_t>(std::max(staying, 1L)));
     if (voters_.size() > wanted) return demote();
     if (voters_.size() < wanted || (has_leaving_voter() && !candidates_.empty())) return promote();
@@ -167,17 +169,17 @@ Step Policy::promote() const {
     return make_voter(*best, label(*best) + " becomes a voter");
 }
 
-// There is a voter too many. Who is leaving goes first, then who is down, then who stands closest
-// to others. The leader goes only when it is leaving itself.
+// There is a voter too many. Who is leaving goes first (who is empty before others), then who is
+// down, then who stands closest to others. The leader goes only when it is leaving itself.
 Step Policy::demote() const {
-    using Rank = std::tuple<bool, bool, bool, Spread>;  // smaller goes sooner
+    using Rank = std::tuple<bool, bool, bool, bool, Spread>;  // smaller goes sooner
     std::vector<std::pair<Rank, const NodeFacts*>> order;
     for (const NodeFacts* node : voters_) {
         const bool leads = node->id == facts_.leader;
         if (leads && !node->leaving) continue;
-        order.emplace_back(
-            Rank{!node->leaving, leads, is_reachable(node->id), spread_of(without(voters_, node))},
-            node);
+        order.emplace_back(Rank{!node->leaving, !node->is_drained, leads, is_reachable(node->id),
+                                spread_of(without(voters_, node))},
+                           node);
     }
     std::ranges::sort(order, [](const auto& a, const auto& b) {
         return a.first != b.first ? a.first < b.first : b.second->id < a.second->id;

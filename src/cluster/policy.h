@@ -27,6 +27,7 @@ struct NodeFacts {
     bool reachable = false;
     bool caught_up = false;  // its log is close enough to the leader's to vote at once
     bool leaving = false;
+    bool is_drained = false;  // leaving, and nothing lies on it any more
 };
 
 // Who is in `members` but not in `nodes` was removed from the cluster. The leader is taken to be

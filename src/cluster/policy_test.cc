@@ -123,13 +123,23 @@ TEST(Policy, ALeavingVoterIsReplacedFirst) {
     some = facts(members({1, 2, 3}, {4}), {node(1), node(2), node(3), node(4)});
     some.nodes[0].leaving = true;
     EXPECT_EQ(course(some), "^4 >2 v1");
-    // Nobody could take its place: it goes all the same, or it could never be removed.
+    // Nobody could take its place: it votes until it is empty. Then it goes all the same, or it
+    // could never be removed.
     some = facts(members({1, 2, 3}), {node(1), node(2), node(3)});
     some.nodes[1].leaving = true;
+    EXPECT_EQ(course(some), "");
+    some.nodes[1].is_drained = true;
     EXPECT_EQ(course(some), "v2");
     some = facts(members({1, 2}), {node(1), node(2)});
     some.nodes[0].leaving = true;
+    EXPECT_EQ(course(some), "");
+    some.nodes[0].is_drained = true;
     EXPECT_EQ(course(some), ">2 v1");
+    // Of several the empty ones go first.
+    some = facts(members({1, 2, 3, 4}), {node(1), node(2), node(3), node(4)});
+    for (const std::size_t leaving : {1U, 2U}) some.nodes[leaving].leaving = true;
+    some.nodes[1].is_drained = true;
+    EXPECT_EQ(course(some), "v2");
 }
 
 TEST(Policy, ASurplusVoterIsDemoted) {
@@ -184,6 +194,7 @@ Facts draw(runtime::Prng& random, Luck luck) {
         drawn.reachable = !bad();
         drawn.caught_up = !bad();
         drawn.leaving = bad();
+        drawn.is_drained = drawn.leaving && bad();
         const auto place = random.below(3);
         if (place == 0) some.members.learners.insert(drawn.id);
         if (place == 1) some.members.voters.insert(drawn.id);
@@ -283,10 +294,10 @@ Spread best_spread(const Facts& facts, std::size_t size) {
     return best;
 }
 
-// Who is leaving is counted out.
+// Who is leaving and empty is counted out.
 std::size_t wanted_of(const Facts& facts) {
-    const auto staying =
-        std::ranges::count_if(facts.nodes, [](const NodeFacts& node) { return !node.leaving; });
+    const auto staying = std::ranges::count_if(
+        facts.nodes, [](const NodeFacts& node) { return !node.leaving || !node.is_drained; });
     return voters_wanted(static_cast<std::size_t>(std::max(staying, 1L)));
 }
 
@@ -346,6 +357,7 @@ TEST(PolicyProperty, ItFollowsChangingFacts) {
                 if (maybe(random, 3)) node.reachable = leads || maybe(random, 2);
                 if (maybe(random, 5)) node.caught_up = leads || maybe(random, 2);
                 if (maybe(random, 9)) node.leaving = maybe(random, 2);
+                node.is_drained = node.leaving && (node.is_drained || maybe(random, 3));
             }
             std::string steps;
             ASSERT_NO_FATAL_FAILURE(run_to_end(some, steps)) << "seed " << seed;

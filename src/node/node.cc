@@ -23,6 +23,29 @@ namespace {
 constexpr Micros kProbeEvery = std::chrono::seconds(5);
 constexpr std::size_t kMaxBucketsInReport = 100'000;
 
+void fill_in(const objects::Backlog& backlog, proto::Repair::Backlog* out) {
+    out->set_blobs(backlog.blobs);
+    out->set_bytes(backlog.bytes);
+}
+
+void fill_in(const objects::ReconcileReport& report, proto::Repair* out) {
+    fill_in(report.missing, out->mutable_missing());
+    fill_in(report.moving, out->mutable_moving());
+    fill_in(report.damaged, out->mutable_damaged());
+    out->set_degraded_blobs(report.degraded_blobs);
+    out->set_beyond_repair(report.beyond_repair);
+    out->set_restored_blobs(report.restored_blobs);
+    out->set_restored_bytes(report.restored_bytes);
+    out->set_bytes_per_s(report.bytes_per_s);
+    out->set_left_s(report.left_s);
+    out->set_settled_slots(report.settled_slots);
+    out->set_scrubbed_bytes(report.scrubbed_bytes);
+    out->set_scrub_passes(report.scrub_passes);
+    out->set_scrub_percent(report.scrub_percent);
+    out->set_reencoded_blobs(report.reencoded_blobs);
+    out->set_reencoded_bytes(report.reencoded_bytes);
+}
+
 class NodeImpl final : public Node, public admin::Subject {
   public:
     NodeImpl(runtime::World* control, std::vector<runtime::World*> io, crypto::KeySource* keys,
@@ -40,6 +63,7 @@ class NodeImpl final : public Node, public admin::Subject {
     Result<void> reload_tls() override;
     [[nodiscard]] const Identity& identity() const override { return identity_; }
     objects::Service& objects() override { return *objects_; }
+    shards::Store& shards() override { return *shards_; }
     cluster::Cluster& cluster() override { return *cluster_; }
     meta::Replica& metadata() override { return *group_; }
 
@@ -47,6 +71,7 @@ class NodeImpl final : public Node, public admin::Subject {
     [[nodiscard]] State state() const override { return state_; }
     Task<Result<admin::Report>> report() override;
     Task<Result<void>> probe() override;
+    std::uint64_t scrub_now() override { return objects_->scrub_now(); }
     admin::Identities& identities() override { return *identities_; }
     base::Metrics& metrics() override { return metrics_; }
 
@@ -219,6 +244,7 @@ proto::Health NodeImpl::health() {
     const auto up = control_->clock.now() - started_;
     health.set_uptime_s(static_cast<std::uint64_t>(up.count()) / 1'000'000);
     health.set_corrupt_slices(shards_->stats().corrupt_slices);
+    fill_in(objects_->reconcile_report(), health.mutable_repair());
     return health;
 }
 
@@ -295,6 +321,10 @@ Task<Result<admin::Report>> NodeImpl::report() {
     report.stored_bytes = stats.live_bytes;
     report.disk_bytes = stats.disk_bytes;
     report.corrupt_slices = stats.corrupt_slices;
+    const objects::ReconcileReport reconciled = objects_->reconcile_report();
+    report.scrub_passes = reconciled.scrub_passes;
+    report.scrub_percent = reconciled.scrub_percent;
+    report.scrub_damaged = reconciled.scrub_damaged;
     CO_TRY_ASSIGN(const runtime::DiskSpace space, control_->disk.space());
     report.disk_free_bytes = space.free_bytes;
     report.disk_total_bytes = space.total_bytes;

@@ -95,6 +95,7 @@ class Node {
     [[nodiscard]] virtual const Identity& identity() const = 0;
     virtual admin::Identities& identities() = 0;
     virtual objects::Service& objects() = 0;
+    virtual shards::Store& shards() = 0;
     virtual cluster::Cluster& cluster() = 0;
     virtual meta::Replica& metadata() = 0;
     virtual base::Metrics& metrics() = 0;

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/planted.h"
 #include "objects/exchange.h"
 #include "objects/service_impl.h"
 
@@ -34,7 +35,7 @@ BodyWrite::BodyWrite(ServiceImpl* service, LoopState* loop, Target target,
     for (std::size_t slot = 0; slot < lanes_.size(); ++slot) {
         Lane& lane = lanes_[slot];
         if (!target_.has(slot)) {
-            lane.failed = Error{Code::kUnavailable, "the node is down"};
+            lane.failed = service_->why_left_out(target_.nodes[slot]);
         } else if (service_->is_self(target_.nodes[slot])) {
             const base::Slot number{static_cast<std::uint8_t>(slot)};
             lane.shard = std::make_unique<ShardWrite>(
@@ -172,12 +173,15 @@ void BodyWrite::drop(std::size_t slot, Error error) {
     service_->counters().dropped_holders.add();
     LOG_WARN("objects", "blob {} goes on without slot {} on node {}: {}", target_.blob.hex(), slot,
              target_.nodes[slot].hex(), error.context);
+    service_->note_failure(target_.nodes[slot], error.code);
     lane.failed = std::move(error);
     if (lane.is_dropped) *lane.is_dropped = true;
     held_ -= lane.queue.size();
     lane.queue.clear();
     if (lane.shard && lane.in_flight == 0) lane.shard->abandon();
-    has_failed_ = has_failed_ || live_lanes() < floor_of(target_.profile);
+    const std::uint32_t floor =
+        base::planted(base::Bug::kAckBelowFloor) ? target_.profile.k : floor_of(target_.profile);
+    has_failed_ = has_failed_ || live_lanes() < floor;
     changed_.notify_all();
 }
 

@@ -165,6 +165,9 @@ std::function<std::optional<Error>(const Traffic&)> fails_after(std::set<std::ui
     };
 }
 
+// Until nodes that took nothing are given another chance.
+Task<void> forgive(SimCluster* cluster) { co_await cluster->sleep_ms(11'000); }
+
 Task<void> dies_in_mid_body(SimCluster* cluster) {
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 5, 6});
     std::uint64_t objects = 0;
@@ -180,6 +183,7 @@ Task<void> dies_in_mid_body(SimCluster* cluster) {
             cluster->network.forget();
             auto text = co_await get_on(cluster->node(2), "key");
             EXPECT_TRUE(text == pattern_text(seed, {0, 6'000'000}));
+            co_await forgive(cluster);
         }
     }
     EXPECT_EQ(cluster->metric("hamster_degraded_writes_total"), objects);
@@ -205,6 +209,9 @@ Task<void> too_many_die(SimCluster* cluster) {
             cluster->network.trouble = fails_after({2, 3, 4, 5, 6}, slices, Code::kNoSpace);
             auto full = co_await store_on(cluster->node(1), 1, size);
             EXPECT_EQ(full.has_value() ? Code::kNotFound : full.error().code, Code::kNoSpace);
+            auto again = co_await store_on(cluster->node(1), 1, size);
+            EXPECT_EQ(again.has_value() ? Code::kNotFound : again.error().code, Code::kNoSpace);
+            co_await forgive(cluster);
         }
     }
     co_await expect_shards(cluster, 0);
@@ -248,6 +255,30 @@ Task<void> slow_holder(SimCluster* cluster) {
     }
 }
 TEST(BodyWrite, AStuckNodeIsGivenUpOn) { run_scene({.nodes = 6, .seed = 8}, slow_holder); }
+
+// The first body finds out; the next ones go elsewhere, and try again after a while.
+Task<void> full_holder(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3, 4});
+    cluster->network.trouble = fails_after({4}, 0, Code::kNoSpace);
+    int refused = 0;
+    for (int i = 0; i < 12; ++i) {
+        auto body = co_await store_on(cluster->node(1), 1, 500'000);
+        if (!body) ++refused;
+        if (body) EXPECT_EQ(body->blob->geometry().missing(), 0U);
+    }
+    EXPECT_EQ(refused, 1) << "2+1 needs all three";
+    cluster->network.forget();
+    co_await cluster->sleep_ms(12'000);
+    const std::uint64_t before = cluster->node(4)->shards->stats().shards;
+    for (int i = 0; i < 12; ++i) {
+        auto body = co_await store_on(cluster->node(1), 1, 500'000);
+        EXPECT_TRUE(body.has_value());
+    }
+    EXPECT_GT(cluster->node(4)->shards->stats().shards, before);
+}
+TEST(BodyWrite, ANodeWhoseDiskIsFullIsAvoidedForAWhile) {
+    run_scene({.nodes = 4, .seed = 14}, full_holder);
+}
 
 // All are equally slow: nobody is dropped.
 Task<void> slow_network(SimCluster* cluster) {
@@ -313,6 +344,92 @@ Task<void> stray_abandon(SimCluster* cluster) {
 }
 TEST(BodyWrite, WhatWasCommittedIsNotAbandoned) {
     run_scene({.nodes = 3, .seed = 12}, stray_abandon);
+}
+
+// Faults of all kinds at random: what was acknowledged reads back everywhere, with as many shards
+// as it says; of what failed nothing is left.
+struct Chaos {
+    SimCluster* cluster;
+    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> acknowledged;  // seed, size
+    int failures = 0;
+
+    void begin() {
+        runtime::Random* const random = &cluster->node(1)->world->random;
+        cluster->network.delay = [random](const Traffic&) {
+            const bool is_slow = random->below(60) == 0;
+            return Micros(static_cast<std::int64_t>(is_slow ? random->below(8'000'000)
+                                                            : random->below(3'000)));
+        };
+        cluster->network.trouble = [random](const Traffic& traffic) -> std::optional<Error> {
+            constexpr Code kCodes[] = {Code::kUnavailable, Code::kTimeout, Code::kIo,
+                                       Code::kNoSpace};
+            const bool is_put = traffic.what == RemoteMethod::kPutSlice;
+            if (!is_put || random->below(25) != 0) return std::nullopt;
+            return Error{kCodes[random->below(4)], "by chance"};
+        };
+        cluster->network.tamper_request = [random](const Traffic& traffic, std::string& payload) {
+            const bool is_put = traffic.what == RemoteMethod::kPutSlice;
+            if (is_put && random->below(50) == 0) payload.back() ^= 1;
+        };
+    }
+    Task<void> store_one(std::uint64_t seed) {
+        runtime::Random& random = cluster->node(1)->world->random;
+        const std::uint64_t size = 1 + random.below(random.below(2) == 0 ? 200'000 : 5'000'000);
+        auto body = co_await store_on(cluster->node(1 + seed % 6), seed, size);
+        if (!body) {
+            ++failures;
+            const bool is_plain =
+                body.error().code == Code::kUnavailable || body.error().code == Code::kNoSpace;
+            EXPECT_TRUE(is_plain) << body.error().context;
+            co_return;
+        }
+        const std::string key = "key" + std::to_string(seed);
+        acknowledged[key] = {seed, size};
+        co_await commit(cluster, key, std::move(*body));
+    }
+    Task<void> check() {
+        for (const auto& [key, what] : acknowledged) {
+            for (std::uint64_t reader = 1; reader <= 6; reader += 2) {
+                auto text = co_await get_on(cluster->node(reader), key);
+                EXPECT_TRUE(text == pattern_text(what.first, {0, what.second})) << key;
+            }
+        }
+    }
+};
+
+Task<void> random_faults(SimCluster* cluster) {
+    co_await cluster->lay(3, 2, {1, 2, 3, 4, 5, 6});
+    Chaos chaos{cluster, {}};
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        chaos.begin();
+        co_await chaos.store_one(seed);
+        if (seed % 7 == 0) co_await forgive(cluster);
+    }
+    EXPECT_GT(chaos.acknowledged.size(), 30U);
+    EXPECT_GT(chaos.failures, 0);
+    cluster->network.forget();
+    co_await chaos.check();
+    // Two of any: what was acknowledged with k + 1 shards may lose one.
+    auto viewed = co_await cluster->node(1)->group->view();
+    std::uint64_t least = 0;
+    std::uint64_t most = 0;
+    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+        const auto entries = viewed->blobs_of(partition, std::nullopt, 100);
+        for (const meta::BlobEntry& entry : *entries) {
+            const std::uint32_t width = meta::width_of(entry.blob);
+            least += width - static_cast<std::uint32_t>(std::popcount(entry.blob.missing()));
+            most += width;
+        }
+    }
+    co_await cluster->sleep_ms(90'000);
+    EXPECT_GE(cluster->shards(), least);
+    EXPECT_LE(cluster->shards(), most) << "of bodies that failed nothing is left";
+    EXPECT_EQ(cluster->metric("hamster_body_memory_bytes"), 0U);
+}
+TEST(BodyWrite, WhateverFailsNothingIsLostAndNothingLeft) {
+    for (const std::uint64_t seed : {21U, 22U, 23U}) {
+        run_scene({.nodes = 6, .seed = seed}, random_faults);
+    }
 }
 
 // More bodies than there is memory for: they take turns.

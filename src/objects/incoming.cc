@@ -96,4 +96,11 @@ void IncomingWrites::sweep() {
     }
 }
 
+void IncomingWrites::stop() {
+    while (!writes_.empty()) {
+        const auto [key, write] = *writes_.begin();
+        end(key, *write);
+    }
+}
+
 }  // namespace hamster::objects

@@ -43,6 +43,8 @@ class IncomingWrites {
     bool abandon(base::NodeId from, shards::ShardId shard);
     // Gives up what has been silent for too long; now and then.
     void sweep();
+    // Gives up all of them, so that nobody waits for a slice: the node stops.
+    void stop();
     [[nodiscard]] std::size_t size() const { return writes_.size(); }
 
   private:

@@ -192,6 +192,18 @@ Task<void> abandon(Scene* scene) {
 }
 TEST(Incoming, WhatIsAbandonedGoes) { run(abandon); }
 
+Task<void> stopped(Scene* scene) {
+    const Code first = co_await scene->put(write_of(1, 0, false));
+    EXPECT_EQ(first, kTaken);
+    scene->start(1, write_of(1, 2, false));
+    co_await runtime::yield();
+    scene->incoming->stop();
+    co_await scene->sleep(std::chrono::seconds(1));
+    EXPECT_EQ(scene->answers[1].error().code, Code::kConflict);
+    EXPECT_EQ(scene->incoming->size(), 0U);
+}
+TEST(Incoming, NobodyWaitsForASliceWhenTheNodeStops) { run(stopped); }
+
 Task<void> bounded(Scene* scene) {
     const std::string bytes = slice_of(0, 10);
     for (std::size_t i = 0; i < IncomingWrites::kMaxWrites; ++i) {

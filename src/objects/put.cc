@@ -99,6 +99,7 @@ StoredBody ServiceImpl::describe(const Target& target, std::uint64_t size, std::
     return {size, std::move(named), target.nodes};
 }
 
+// Nodes that took nothing a moment ago are tried again when there is no choice.
 Task<Result<Target>> ServiceImpl::choose_target(bool is_small) {
     auto read = co_await layout_table();
     CO_TRY_ASSIGN(const auto table, read);
@@ -107,9 +108,13 @@ Task<Result<Target>> ServiceImpl::choose_target(bool is_small) {
         if (is_full()) co_return fail(Code::kNoSpace, "the disk is full");
         co_return Target{mint_blob_id(), erasure::Profile{}, 0, {options_.self}, 0};
     }
-    const Chooser chooser{[this] { return mint_blob_id(); },
-                          [this](base::NodeId node) { return is_up(node); }};
-    auto target = choose(*table, is_small, chooser);
+    const auto draw = [this] { return mint_blob_id(); };
+    const Chooser first{draw, [this](base::NodeId node) { return takes_shards(node); }};
+    auto target = choose(*table, is_small, first);
+    if (target) co_return std::move(*target);
+    const Chooser second{
+        draw, [this](base::NodeId node) { return is_self(node) ? !is_full() : is_up(node); }};
+    target = choose(*table, is_small, second);
     if (target) co_return std::move(*target);
     if (is_full()) co_return fail(Code::kNoSpace, "the disk is full");
     co_return fail(Code::kUnavailable, "too few nodes are up to store a body");

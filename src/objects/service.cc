@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "objects/reconciler.h"
 #include "objects/service_impl.h"
 
 namespace hamster::objects {
@@ -19,11 +20,6 @@ constexpr int kMemoryRetries = 300;
 
 Counters register_counters(base::Metrics* m) {
     return {
-        m->counter("hamster_garbage_collected_bytes_total", "Bytes of unreferenced blobs removed"),
-        m->counter("hamster_garbage_collected_blobs_total", "Unreferenced blobs removed"),
-        m->counter("hamster_orphans_removed_total", "Shards of uncommitted writes removed"),
-        m->counter("hamster_orphans_removed_bytes_total", "Bytes of such shards"),
-        m->counter("hamster_compactions_total", "Sparse segments rewritten"),
         m->counter("hamster_missing_slices_total", "Referenced slices found missing or misshapen"),
         m->counter("hamster_body_memory_refused_total",
                    "Requests refused because the body memory was exhausted"),
@@ -37,8 +33,6 @@ Counters register_counters(base::Metrics* m) {
         m->counter("hamster_rebuilt_slices_total", "Slices rebuilt from others for a reader"),
         m->counter("hamster_hedged_reads_total",
                    "Slices asked for because another one was slow to come"),
-        m->gauge("hamster_garbage_blobs", "Blobs waiting to be collected, by the last full walk"),
-        m->gauge("hamster_garbage_bytes", "Bytes waiting to be collected, by the last full walk"),
     };
 }
 
@@ -60,14 +54,19 @@ ServiceImpl::ServiceImpl(runtime::World* control, meta::Router* router, shards::
       kept_(std::make_shared<KeptTable>(control->clock.now(), options.remote != nullptr)),
       incoming_(control, shards) {
     control_->random.fill(seed_);
+    const Site site{control,     router,      shards,        this,      &options_,
+                    pins_.get(), kept_.get(), budget_.get(), &stopping_};
+    reconciler_ = std::make_unique<Reconciler>(site, metrics);
     metrics->gauge_fn("hamster_body_memory_bytes", "Memory held by bodies in flight",
                       [budget = budget_] { return static_cast<double>(budget->used()); });
     metrics->gauge_fn("hamster_pinned_blobs", "Blobs being read",
                       [pins = pins_] { return static_cast<double>(pins->size()); });
 }
 
+ServiceImpl::~ServiceImpl() = default;
+
 void ServiceImpl::start() {
-    runtime::spawn(control_->executor, gate_, "reconciler", reconcile_loop());
+    reconciler_->start(&gate_);
     if (options_.remote == nullptr) return;
     runtime::spawn(control_->executor, gate_, "keep", keep_loop());
     runtime::spawn(control_->executor, gate_, "probe", probe_loop());
@@ -84,6 +83,7 @@ Task<Result<void>> ServiceImpl::grow(Lease* lease, std::uint64_t bytes) {
 
 Task<void> ServiceImpl::stop() {
     stopping_.store(true);
+    incoming_.stop();
     co_await gate_.close();
     // The list no longer grows: open() refuses from now on, and requests have been drained.
     for (LoopState& loop : loops_) {

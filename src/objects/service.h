@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "meta/group.h"
 #include "objects/remote.h"
+#include "objects/report.h"
 #include "proto/commands.pb.h"
 #include "runtime/world.h"
 #include "shards/store.h"
@@ -90,8 +91,14 @@ class Service {
     // True while bodies must be refused for lack of space: without this node the others are too
     // few.
     [[nodiscard]] virtual bool refuses_bodies() const = 0;
-    // One round of the reconciler now (tests, simulator); it also runs by itself.
+    // One round of the reconciler now (tests, simulator), the scrub not counted; it also runs by
+    // itself.
     virtual runtime::Task<void> reconcile_once() = 0;
+    // Begins to read every shard of this node anew, at the rate of repair. Answers what
+    // ReconcileReport::scrub_passes will be when that is done. Control loop.
+    virtual std::uint64_t scrub_now() = 0;
+    // What it has to do and has done. Control loop.
+    [[nodiscard]] virtual ReconcileReport reconcile_report() = 0;
     virtual runtime::Task<void> stop() = 0;
 };
 
@@ -100,6 +107,13 @@ struct Options {
     std::uint64_t orphan_grace_ms = 0;   // 0: meta::kOrphanGraceMs
     std::uint64_t reconcile_interval_ms = 5'000;
     std::uint64_t orphan_scan_interval_ms = 600'000;
+    // Every blob is held against the index of shards this often, besides when there is a reason.
+    std::uint64_t full_walk_interval_ms = 600'000;
+    // Of this node's repair, bytes of shards; a quarter of it while clients are served.
+    std::uint64_t repair_bytes_per_s = 400'000'000;
+    // All shards are read in this time, at the least rate or faster.
+    std::uint64_t scrub_period_ms = 7ULL * 24 * 3600 * 1000;
+    std::uint64_t scrub_least_bytes_per_s = 4ULL << 20;
     // All bodies in flight on this node together, bytes. Requests wait a moment for room, then
     // fail with kUnavailable; read-ahead shrinks first.
     std::uint64_t body_memory_bytes = 256ULL << 20;

@@ -1,5 +1,5 @@
 // The one implementation of Service. put.cc stores, settle.cc follows the layout, get.cc opens,
-// remote.cc talks to other nodes, collect.cc and repair.cc reconcile.
+// remote.cc talks to other nodes, upkeep.cc to the reconciler.
 #pragma once
 
 #include <array>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "objects/pins.h"
 #include "objects/placing.h"
 #include "objects/service.h"
+#include "objects/shunned.h"
 #include "objects/watch.h"
 #include "runtime/sync.h"
 
@@ -45,11 +47,6 @@ inline constexpr std::size_t kWindowBytes = 8UL << 20;
 inline constexpr std::size_t kLeastRequest = 16UL << 10;
 
 struct Counters {
-    base::Counter& garbage_bytes;
-    base::Counter& garbage_blobs;
-    base::Counter& orphans;
-    base::Counter& orphan_bytes;
-    base::Counter& compactions;
     base::Counter& missing_slices;
     base::Counter& refused_memory;
     base::Counter& remote_slices;
@@ -59,8 +56,6 @@ struct Counters {
     base::Counter& dropped_holders;
     base::Counter& rebuilt_slices;
     base::Counter& hedged_reads;
-    base::Gauge& pending_blobs;
-    base::Gauge& pending_bytes;
 };
 
 // Background work that belongs to one loop: read-ahead, and what is on its way to other nodes.
@@ -72,12 +67,16 @@ struct LoopState {
 };
 
 class BodyWrite;
+class Reconciler;
 using Cancelled = std::shared_ptr<const std::atomic<bool>>;
 
 class ServiceImpl final : public Service {
   public:
     ServiceImpl(runtime::World* control, meta::Router* router, shards::Store* shards,
                 Options options, base::Metrics* metrics);
+    ServiceImpl(const ServiceImpl&) = delete;
+    ServiceImpl& operator=(const ServiceImpl&) = delete;
+    ~ServiceImpl() override;
     void start();
 
     runtime::Task<Result<StoredBody>> store(BodySource* source,
@@ -97,6 +96,8 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<std::string>> serve(base::NodeId from, RemoteMethod what,
                                              std::string payload) override;
     runtime::Task<void> reconcile_once() override;
+    std::uint64_t scrub_now() override;
+    [[nodiscard]] ReconcileReport reconcile_report() override;
     runtime::Task<void> stop() override;
 
     // Waits up to a few seconds for room; kUnavailable then. Any loop.
@@ -105,8 +106,15 @@ class ServiceImpl final : public Service {
     [[nodiscard]] bool is_self(const base::NodeId& node) const {
         return options_.self.is_zero() || node.is_zero() || node == options_.self;
     }
-    // Whether a node is likely to take or give a shard now.
-    [[nodiscard]] bool is_up(const base::NodeId& node) const;
+    // Whether a node is likely to give a shard now, and to take one.
+    [[nodiscard]] bool is_up(const base::NodeId& node) const {
+        return is_self(node) || (options_.remote != nullptr && options_.remote->is_up(node));
+    }
+    [[nodiscard]] bool takes_shards(const base::NodeId& node) const;
+    // Why it does not.
+    [[nodiscard]] Error why_left_out(const base::NodeId& node) const;
+    // A node failed to take a shard.
+    void note_failure(const base::NodeId& node, Code code);
     // Whom to ask for a shard, in order; nobody if it is known to be missing.
     [[nodiscard]] std::vector<base::NodeId> places_of(const BlobMap& blob, base::Slot slot) const;
     // A whole slice of `length` bytes from another node. Any loop. kNotFound: it says that it has
@@ -126,7 +134,7 @@ class ServiceImpl final : public Service {
     [[nodiscard]] runtime::Time now() const { return control_->clock.now(); }
     [[nodiscard]] std::shared_ptr<MemoryBudget> rebuild_budget() const { return rebuild_budget_; }
 
-    // repair.cc
+    // upkeep.cc
     // Makes this node have the shard: copied whole from a place of the same slot, or rebuilt from
     // any k others. Any loop.
     runtime::Task<Result<void>> restore_shard(BlobPlace blob, base::Slot slot);
@@ -170,24 +178,11 @@ class ServiceImpl final : public Service {
     runtime::Task<void> keep_loop();                                  // control loop
     runtime::Task<bool> keep_at(base::NodeId holder);
     runtime::Task<void> probe_loop();  // control loop
-    runtime::Task<bool> probe(base::NodeId node);
-    // repair.cc
+    runtime::Task<void> probe(base::NodeId node);
+    // upkeep.cc
     runtime::Task<Result<std::string>> serve_pull(std::string payload);
     runtime::Task<Result<std::string>> serve_remove(std::string payload);
-    // collect.cc: everything below runs on the control loop.
-    runtime::Task<void> reconcile_loop();
-    runtime::Task<bool> pause(std::uint64_t ms);  // false when stopping
-    runtime::Task<void> round(bool scan_orphans);
-    runtime::Task<void> collect_garbage();
-    [[nodiscard]] bool is_read(const base::BlobId& blob) const;
-    runtime::Task<Result<std::optional<base::BlobId>>> collect_page(
-        std::optional<base::BlobId> after);
-    runtime::Task<Result<void>> drop_blobs(std::vector<base::BlobId> blobs);
-    runtime::Task<void> collect_orphans();
-    runtime::Task<Result<std::optional<shards::ShardId>>> orphan_page(
-        std::optional<shards::ShardId> after);
-    bool note_unnamed(const shards::ShardId& shard, std::uint64_t now_ms);
-    runtime::Task<void> compact();
+    runtime::Task<bool> pause(std::uint64_t ms);  // control loop; false when stopping
 
     runtime::World* control_;
     meta::Router* router_;
@@ -201,7 +196,9 @@ class ServiceImpl final : public Service {
     std::shared_ptr<AwayTable> away_;
     std::shared_ptr<KeptTable> kept_;
     LayoutCache layout_;
-    IncomingWrites incoming_;                                                      // control loop
+    ShunnedNodes shunned_;
+    IncomingWrites incoming_;        // control loop
+    std::set<base::NodeId> probed_;  // now; control loop
     std::map<std::pair<base::NodeId, RemoteMethod>, runtime::Semaphore> windows_;  // control loop
     // Blob ids are a hash of a random seed and a counter: unique without a generator that several
     // loops would have to share.
@@ -211,18 +208,7 @@ class ServiceImpl final : public Service {
     std::mutex loops_mutex_;  // guards the list only; each state belongs to its loop
     std::deque<LoopState> loops_;
     runtime::Gate gate_;  // control loop
-    runtime::Semaphore one_round_{1};
-    // What the garbage walk has seen since it last started over.
-    std::optional<base::BlobId> garbage_cursor_;
-    std::uint64_t seen_blobs_ = 0;
-    std::uint64_t seen_bytes_ = 0;
-    // Shards that no row named when they were last listed.
-    struct Unnamed {
-        std::uint64_t since_ms = 0;  // cluster time when that was first seen
-        std::uint64_t scan = 0;      // the last one that saw it
-    };
-    std::map<shards::ShardId, Unnamed> unnamed_;
-    std::uint64_t scan_ = 0;
+    std::unique_ptr<Reconciler> reconciler_;
 };
 
 }  // namespace hamster::objects

@@ -43,9 +43,20 @@ bool ServiceImpl::refuses_bodies() const {
     return table == nullptr || options_.self.is_zero() || !are_enough(*table, options_.self);
 }
 
-bool ServiceImpl::is_up(const base::NodeId& node) const {
+bool ServiceImpl::takes_shards(const base::NodeId& node) const {
     if (is_self(node)) return !is_full();
-    return options_.remote != nullptr && options_.remote->is_up(node);
+    return is_up(node) && !shunned_.has(node, now());
+}
+
+Error ServiceImpl::why_left_out(const base::NodeId& node) const {
+    if (is_self(node) || shunned_.is_full(node, now())) return {Code::kNoSpace, "the disk is full"};
+    return {Code::kUnavailable, "the node is down, or stuck"};
+}
+
+void ServiceImpl::note_failure(const base::NodeId& node, Code code) {
+    if (is_self(node)) return;
+    if (code == Code::kTimeout) shunned_.add_stuck(node, now());
+    if (code == Code::kNoSpace) shunned_.add_full(node, now());
 }
 
 // While one request looks whether the table is still the one, others use what there is.

@@ -134,6 +134,23 @@ Task<void> too_few_can(SimCluster* cluster) {
 }
 TEST(Settle, BelowTheFloorTheBodyIsGivenUp) { run_scene({.nodes = 8, .seed = 3}, too_few_can); }
 
+// Nothing that is wide is committed yet, so the layout may become narrow.
+Task<void> too_narrow(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    auto body = co_await store_on(cluster->node(1), 1, kSize);
+    const StoredBody& before = *body;
+    co_await cluster->lay(1, 1, {1, 2});
+    const auto refused = co_await propose(cluster, "key", before);
+    EXPECT_EQ(refused, proto::Answer::LAYOUT_CHANGED);
+    auto settled = co_await settle_on(cluster->node(1), before);
+    EXPECT_EQ(settled.error().code, Code::kUnavailable);
+    SimNode* const node = cluster->node(1);
+    co_await runtime::run_on(node->world->executor, node->objects->discard(before));
+    co_await cluster->sleep_ms(5000);
+    EXPECT_EQ(cluster->shards(), 0U);
+}
+TEST(Settle, ABodyThatIsTooWideIsGivenUp) { run_scene({.nodes = 3, .seed = 6}, too_narrow); }
+
 // Other partitions change: that is none of this body's business.
 Task<void> elsewhere(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3});

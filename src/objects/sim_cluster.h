@@ -105,9 +105,19 @@ struct SimCluster {
     FakeNetwork network;
     std::vector<std::unique_ptr<FakeRemote>> remotes;
     std::vector<std::unique_ptr<SimNode>> nodes;
+    std::vector<runtime::sim::Machine*> machines;
 
     // By number, from 1.
     [[nodiscard]] SimNode* node(std::uint64_t number) const { return nodes[number - 1].get(); }
+    [[nodiscard]] runtime::sim::Machine* machine(std::uint64_t number) const {
+        return machines[number - 1];
+    }
+    [[nodiscard]] std::uint64_t number_of(const base::NodeId& id) const {
+        for (std::uint64_t number = 1; number <= nodes.size(); ++number) {
+            if (node_id(number) == id) return number;
+        }
+        return 0;
+    }
     Task<void> sleep_ms(std::uint64_t ms) {
         co_await node(1)->world->clock.sleep(runtime::Micros(static_cast<std::int64_t>(ms * 1000)));
     }
@@ -195,9 +205,31 @@ struct SceneOptions {
     std::uint64_t seed = 1;
     std::uint64_t grace_ms = 60'000;
     std::uint64_t body_memory_bytes = 256ULL << 20;
+    std::uint64_t reconcile_interval_ms = 1'000'000'000;  // rounds happen when a test asks
+    std::uint64_t scrub_period_ms = 7ULL * 24 * 3600 * 1000;
 };
 
-// Rounds happen when a test asks; the body runs on the loop of node 1.
+// A node of the scene.
+inline SimNode* add_node(SimCluster* cluster, const SceneOptions& scene, runtime::World* world) {
+    const base::NodeId id = node_id(cluster->nodes.size() + 1);
+    cluster->remotes.push_back(std::make_unique<FakeRemote>(&cluster->network, id));
+    Options options;
+    options.gc_grace_ms = scene.grace_ms;
+    options.orphan_grace_ms = scene.grace_ms;
+    options.reconcile_interval_ms = scene.reconcile_interval_ms;
+    options.scrub_period_ms = scene.scrub_period_ms;
+    options.body_memory_bytes = scene.body_memory_bytes;
+    options.self = id;
+    options.founder = node_id(1);
+    options.remote = cluster->remotes.back().get();
+    cluster->nodes.push_back(std::make_unique<SimNode>(world, options));
+    SimNode* const node = cluster->nodes.back().get();
+    cluster->network.nodes[id] = node;
+    if (cluster->nodes.size() > 1) node->group = cluster->node(1)->group;
+    return node;
+}
+
+// The body runs on the loop of node 1.
 inline void run_scene(SceneOptions scene, Body body) {
     struct Steps {
         static Task<void> open(SimNode* node) {
@@ -208,23 +240,10 @@ inline void run_scene(SceneOptions scene, Body body) {
     };
     runtime::sim::Simulator sim(scene.seed);
     SimCluster cluster;
-    std::vector<runtime::sim::Machine*> machines;
+    std::vector<runtime::sim::Machine*>& machines = cluster.machines;
     for (std::size_t i = 0; i < scene.nodes; ++i) {
-        const base::NodeId id = node_id(i + 1);
         machines.push_back(&sim.machine("n" + std::to_string(i + 1)));
-        cluster.remotes.push_back(std::make_unique<FakeRemote>(&cluster.network, id));
-        Options options;
-        options.gc_grace_ms = scene.grace_ms;
-        options.orphan_grace_ms = scene.grace_ms;
-        options.reconcile_interval_ms = 1'000'000'000;
-        options.body_memory_bytes = scene.body_memory_bytes;
-        options.self = id;
-        options.founder = node_id(1);
-        options.remote = cluster.remotes.back().get();
-        cluster.nodes.push_back(std::make_unique<SimNode>(&machines[i]->boot(), options));
-        SimNode* const node = cluster.nodes.back().get();
-        cluster.network.nodes[id] = node;
-        if (i > 0) node->group = cluster.node(1)->group;
+        SimNode* const node = add_node(&cluster, scene, &machines[i]->boot());
         EXPECT_TRUE(sim.run_on(*machines[i], Steps::open(node)));
     }
     EXPECT_TRUE(sim.run_on(*machines[0], cluster.found()));

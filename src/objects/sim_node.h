@@ -66,6 +66,7 @@ struct SimNode {
     std::unique_ptr<Service> objects;
     base::BucketId bucket;
     std::uint64_t reserve_bytes = 0;  // of the shard store
+    std::string dir;                  // in front of its paths, where nodes share a disk
 
     // Opens the stores; founds them and makes the bucket when they are new. False on an error,
     // which only an injected fault may cause.
@@ -74,7 +75,7 @@ struct SimNode {
         store.segment_bytes = 4U << 20U;
         store.small_segment_bytes = 1U << 20U;
         store.reserve_bytes = reserve_bytes;
-        auto opened_shards = co_await shards::Store::open(world, "shards", store, &metrics);
+        auto opened_shards = co_await shards::Store::open(world, dir + "shards", store, &metrics);
         if (!opened_shards) co_return false;
         shards = std::move(*opened_shards);
         if (group == nullptr) {
@@ -82,7 +83,8 @@ struct SimNode {
             info.set_cluster_id(std::string(16, 'c'));
             meta::GroupOptions meta_options;
             meta_options.wal_file_bytes = 1U << 20U;
-            auto opened = co_await meta::open_group(world, "meta", meta_options, &info, &metrics);
+            auto opened =
+                co_await meta::open_group(world, dir + "meta", meta_options, &info, &metrics);
             if (!opened) co_return false;
             own_group = std::move(*opened);
             group = own_group.get();

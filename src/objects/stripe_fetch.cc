@@ -49,20 +49,15 @@ std::vector<base::NodeId> StripeFetch::places_of(std::uint32_t slot) const {
     std::vector<base::NodeId> places;
     for (const bool wanted : {true, false}) {
         std::ranges::copy_if(all, std::back_inserter(places), [this, wanted](const auto& node) {
-            return is_in_reach(node) == wanted;
+            return service_->is_up(node) == wanted;
         });
     }
     return places;
 }
 
-// The disk of this node may be full, which does not matter here.
-bool StripeFetch::is_in_reach(const base::NodeId& node) const {
-    return service_->is_self(node) || service_->is_up(node);
-}
-
 bool StripeFetch::is_likely(std::uint32_t slot) const {
     const std::vector<base::NodeId> places = places_of(slot);
-    return !places.empty() && is_in_reach(places.front());
+    return !places.empty() && service_->is_up(places.front());
 }
 
 // Of copies.

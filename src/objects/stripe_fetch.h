@@ -48,7 +48,6 @@ class StripeFetch final : public Watched, public std::enable_shared_from_this<St
     };
 
     [[nodiscard]] std::vector<base::NodeId> places_of(std::uint32_t slot) const;
-    [[nodiscard]] bool is_in_reach(const base::NodeId& node) const;
     [[nodiscard]] bool is_likely(std::uint32_t slot) const;
     [[nodiscard]] std::optional<std::uint32_t> nearest() const;
     void start();

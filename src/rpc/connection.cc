@@ -58,7 +58,7 @@ runtime::Task<void> Connection::run(runtime::Task<Result<StreamPtr>> stream) {
             end(std::move(greeted.error()));
         } else if (!has_ended()) {
             state_ = State::kOpen;
-            heard_ = pinged_ = clock().now();
+            opened_at_ = heard_ = pinged_ = clock().now();
             start("rpc write", write_loop());
             co_await read_loop();
         }

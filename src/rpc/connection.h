@@ -91,6 +91,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
     // The greeting is done.
     [[nodiscard]] bool is_open() const { return state_ == State::kOpen; }
+    // When it became so; of one that is or was open.
+    [[nodiscard]] runtime::Time opened_at() const { return opened_at_; }
     // By the other side, not dialled by us.
     [[nodiscard]] bool is_accepted() const { return !expected_; }
     [[nodiscard]] bool has_ended() const { return state_ == State::kEnded; }
@@ -166,6 +168,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::size_t served_bytes_ = 0;
 
     runtime::Time greet_until_ = runtime::Time::never();
+    runtime::Time opened_at_{};
     runtime::Time heard_{};   // when the last byte arrived
     runtime::Time pinged_{};  // when the last ping was queued
 

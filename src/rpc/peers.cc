@@ -58,7 +58,7 @@ Result<Peers::ConnectionPtr> Peers::reach(base::NodeId to, Lane lane) {
     if (link.trouble) {
         if (auto theirs = accepted_from(to, lane)) return theirs;
     }
-    if (now() < link.retry_at) {
+    if (now() < link.retry_at && !has_appeared(to, link.ended_at)) {
         HAMSTER_ASSERT(link.trouble.has_value());
         return fail(Code::kUnavailable,
                     fmt::format("node {}: {}", to.hex(), link.trouble->context));
@@ -80,6 +80,13 @@ Peers::ConnectionPtr Peers::accepted_from(base::NodeId node, Lane lane) const {
         if (fits) return connection;
     }
     return nullptr;
+}
+
+bool Peers::has_appeared(base::NodeId node, runtime::Time since) const {
+    return std::ranges::any_of(live_, [&](const auto& entry) {
+        const Connection& connection = *entry.second;
+        return connection.is_open() && connection.peer() == node && connection.opened_at() > since;
+    });
 }
 
 void Peers::run(ConnectionPtr connection, runtime::Task<Result<StreamPtr>> stream) {
@@ -108,7 +115,8 @@ void Peers::ended(Connection* connection) {
     Link& link = at->second;
     if (now() - link.dialled_at >= kLasting) link.failures = 0;
     ++link.failures;
-    link.retry_at = now() + back_off(link.failures);
+    link.ended_at = now();
+    link.retry_at = link.ended_at + back_off(link.failures);
     if (!stopping_ && (link.failures == 1 || link.trouble != reason)) {
         LOG_INFO("rpc", "the connection to node {} ended: {}", connection->peer().hex(),
                  reason.context);

@@ -6,7 +6,8 @@
 //   and the posts are lost.
 // - After a failure the next call or post dials again at once; after a second one nothing is
 //   dialled for a while, which doubles, and calls and posts are refused at once. A connection that
-//   ended soon after its dial counts as a failure.
+//   ended soon after its dial counts as a failure. A peer that shows itself meanwhile, on the other
+//   lane or by dialling us, is dialled at once.
 // - Once a dial has failed, what the peer itself dialled is used instead, while that is open: a
 //   node may be heard by one whose address it does not know, or not any more.
 // - A node that the handler does not admit is neither called nor served.
@@ -67,6 +68,7 @@ class Peers {
     struct Link {
         ConnectionPtr connection;  // null: none yet
         runtime::Time dialled_at{};
+        runtime::Time ended_at{};  // the last connection
         runtime::Time retry_at{};  // nothing is dialled before
         int failures = 0;          // in a row
         std::optional<Error> trouble;
@@ -77,6 +79,8 @@ class Peers {
     Result<ConnectionPtr> reach(base::NodeId to, Lane lane);
     // One that is open and was accepted; null: there is none.
     [[nodiscard]] ConnectionPtr accepted_from(base::NodeId node, Lane lane) const;
+    // A connection with the node, on any lane and dialled by anyone, was opened after that.
+    [[nodiscard]] bool has_appeared(base::NodeId node, runtime::Time since) const;
     void run(ConnectionPtr connection, runtime::Task<Result<StreamPtr>> stream);
     static runtime::Task<void> drive(Peers* peers, std::uint64_t serial, ConnectionPtr connection,
                                      runtime::Task<Result<StreamPtr>> stream);

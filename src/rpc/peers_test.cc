@@ -61,6 +61,31 @@ TEST_F(RpcPeers, BackOff) {
     EXPECT_FALSE(a.peers->trouble(c.id, Lane::kControl).has_value());
 }
 
+// A node that comes back is used from the moment it shows itself, on every lane.
+TEST_F(RpcPeers, WhoShowsItselfIsDialledAtOnce) {
+    Node& a = node(1);
+    int failures = 0;
+    sim.run(insist(&a, node_id(9), &failures));
+    Node& c = node(9);
+    EXPECT_EQ(get(a.call(c, kEcho, "1")).error().code, Code::kUnavailable);
+    EXPECT_TRUE(get(c.peers->call(a.id, Lane::kBulk, kEcho, "2", Time::never())).has_value());
+    const std::size_t dials = a.dials.size();
+    EXPECT_TRUE(get(a.call(c, kEcho, "3")).has_value());
+    EXPECT_EQ(a.dials.size(), dials + 1);
+}
+
+// Once for each time it does: one that cannot be dialled is left alone as before.
+TEST_F(RpcPeers, WhoShowsItselfButCannotBeDialledIsNotHammered) {
+    Node& a = node(1);
+    Node& b = node(2);
+    a.book[b.id] = "nowhere:1";
+    EXPECT_TRUE(get(b.peers->call(a.id, Lane::kBulk, kEcho, "1", Time::never())).has_value());
+    int failures = 0;
+    sim.run(insist(&a, b.id, &failures));
+    EXPECT_GT(failures, 1000);
+    EXPECT_LT(a.dials.size(), 40U);
+}
+
 TEST_F(RpcPeers, PeerThatAcceptsAndClosesIsNotHammered) {
     Node& a = node(1);
     Node& b = node(2);

@@ -33,7 +33,7 @@ runtime::Task<Result<bool>> SmallLane::append(std::shared_ptr<Append> record) {
         co_await other->done.wait();
     }
     if (core_->stopping) co_return fail(Code::kUnavailable, "the shard store is stopping");
-    if (!record->replaces) {
+    if (!record->replaces && record->mode == Mode::kNew) {
         CO_TRY_ASSIGN(const std::optional<Row> row, core_->index->get(record->id));
         if (row) co_return fail(Code::kAlreadyExists, "this shard is stored already");
     }
@@ -168,9 +168,11 @@ runtime::Task<void> SmallLane::write_group() {
     const SegmentRef segment = active_;
     const runtime::Time begun = core_->world->clock.now();
     std::vector<base::Bytes> pieces{buffer.bytes()};
-    auto writing = base::planted(base::Bug::kShardAckBeforeSync)
-                       ? segment->file->write(segment->end, std::move(pieces))
-                       : segment->file->write_durable(segment->end, std::move(pieces));
+    const bool is_late =
+        base::planted(base::Bug::kShardAckBeforeSync) ||
+        (base::planted(base::Bug::kReplaceBeforeSync) && group.front()->mode == Mode::kReplace);
+    auto writing = is_late ? segment->file->write(segment->end, std::move(pieces))
+                           : segment->file->write_durable(segment->end, std::move(pieces));
     auto written = co_await std::move(writing);
     HAMSTER_ASSERT(active_ == segment);
     Result<void> outcome = written;
@@ -203,7 +205,8 @@ Result<void> SmallLane::commit(const Group& group, const std::vector<Placed>& pl
     for (std::size_t i = 0; i < group.size(); ++i) {
         Append& record = *group[i];
         TRY_ASSIGN(const std::optional<Row> old, change.lookup(record.id));
-        HAMSTER_ASSERT(record.replaces || !old, record.id.blob.hex());
+        HAMSTER_ASSERT(record.replaces || record.mode == Mode::kReplace || !old,
+                       record.id.blob.hex());
         if (record.replaces && (!old || old->sequence != *record.replaces)) {
             record.outcome = false;
             continue;

@@ -24,6 +24,7 @@ struct Append {
     std::uint64_t payload_hash = 0;
     std::uint64_t sealed_ms = 0;
     std::optional<Geometry> large;  // of a seal
+    Mode mode = Mode::kNew;
     // A move: takes effect only if the shard's row still has this sequence.
     std::optional<std::uint64_t> replaces;
     // Set once `done` is: true: it is in the index; false: a move that came too late.

@@ -1,6 +1,7 @@
 // The store under crashes, faults and lost indexes, against a model. Each client owns a few shards
 // and does anything with them at random; a compactor runs beside them. After each crash:
-// - what was acknowledged, and not removed since, is there bit for bit;
+// - what was acknowledged, and not removed since, is there bit for bit; where a replacement was not
+//   acknowledged, all of the old shard or all of the new one;
 // - anything else that is there is something that was tried: never wrong bytes;
 // - in the end, with everything removed, nothing is live and the space is back.
 #include <map>
@@ -31,10 +32,12 @@ struct Content {
 
 struct Expected {
     std::optional<Content> acknowledged;
+    // Replacements of it that were cut short: a crash may have brought one of them about.
+    std::vector<Content> doubtful;
     std::vector<Content> tried;
 };
 
-struct Mode {
+struct Weather {
     runtime::sim::DiskFaults faults;
     bool lose_index = false;
     bool rot = false;  // damage may have hit anything: only wrong bytes count
@@ -43,7 +46,7 @@ struct Mode {
 struct Trial {
     StoreScene scene;
     std::map<ShardId, Expected> model;
-    Mode mode;
+    Weather weather;
     std::uint64_t next_seed = 1;
     std::string failure;
     std::set<std::string> reached;
@@ -74,61 +77,26 @@ Content draw(Trial* run, bool large) {
 }
 
 bool tolerated(const Trial& run, const Error& error) {
-    const bool faulty = run.mode.faults.sync_eio_ppm + run.mode.faults.write_eio_ppm +
-                            run.mode.faults.read_eio_ppm + run.mode.faults.bit_rot_ppm >
+    const bool faulty = run.weather.faults.sync_eio_ppm + run.weather.faults.write_eio_ppm +
+                            run.weather.faults.read_eio_ppm + run.weather.faults.bit_rot_ppm >
                         0;
-    if (error.code == Code::kIo || error.code == Code::kCorrupt) return faulty || run.mode.rot;
-    return error.code == Code::kNoSpace && run.mode.faults.capacity_bytes < (1ULL << 40);
+    if (error.code == Code::kIo || error.code == Code::kCorrupt) return faulty || run.weather.rot;
+    return error.code == Code::kNoSpace && run.weather.faults.capacity_bytes < (1ULL << 40);
 }
 
 // The answer of a write of `content`.
-void settle(Trial* run, ShardId id, const Content& content, const Result<void>& done) {
+void settle(Trial* run, ShardId id, Mode mode, const Content& content, const Result<void>& done) {
     Expected& expected = run->model[id];
     if (done) {
-        if (expected.acknowledged) run->broken("stored twice", id);
+        if (expected.acknowledged && mode == Mode::kNew) run->broken("stored twice", id);
+        if (expected.acknowledged) run->reached.insert("replaced");
         expected.acknowledged = content;
+        expected.doubtful.clear();
         run->reached.insert("stored");
         return;
     }
-    if (done.error().code == Code::kAlreadyExists) return;
+    if (done.error().code == Code::kAlreadyExists && mode == Mode::kNew) return;
     if (!tolerated(*run, done.error())) run->broken("write: " + done.error().context, id);
-}
-
-Task<void> do_put(Trial* run, ShardId id) {
-    const Content content = draw(run, false);
-    run->model[id].tried.push_back(content);
-    auto done = co_await run->scene.store->put(id, buffer_of(content.at(0)));
-    settle(run, id, content, done);
-}
-
-Task<Result<void>> stream(Trial* run, Writer* writer, Content content, int count) {
-    for (int i = 0; i < count; ++i) {
-        auto done = co_await writer->append(buffer_of(content.at(static_cast<std::uint32_t>(i))));
-        CO_TRY(done);
-        if (run->random().below(4) == 0) {
-            co_await run->scene.machine.world().clock.sleep(runtime::Micros(300));
-        }
-    }
-    co_return Result<void>();
-}
-
-Task<void> do_write(Trial* run, ShardId id) {
-    const Content content = draw(run, true);
-    const bool abandon = run->random().below(4) == 0;
-    const bool announce = run->random().below(2) == 0;
-    const std::uint64_t bytes =
-        announce ? content.slice * static_cast<std::size_t>(content.count) : 0;
-    run->model[id].tried.push_back(content);
-    auto created = co_await run->scene.store->create(id, bytes);
-    if (!created) {
-        settle(run, id, content, std::unexpected(created.error()));
-        co_return;
-    }
-    const std::unique_ptr<Writer> writer = std::move(*created);
-    auto done = co_await stream(run, writer.get(), content, content.count - (abandon ? 1 : 0));
-    if (done && abandon) co_return;
-    if (done) done = co_await writer->finish();
-    settle(run, id, content, done);
 }
 
 Task<void> check_slice(Trial* run, ShardId id, std::uint32_t stripe) {
@@ -138,7 +106,7 @@ Task<void> check_slice(Trial* run, ShardId id, std::uint32_t stripe) {
         const bool missing = got.error().code == Code::kNotFound;
         const bool due =
             expected.acknowledged && static_cast<int>(stripe) < expected.acknowledged->count;
-        if (due && !run->mode.rot && (missing || !tolerated(*run, got.error()))) {
+        if (due && !run->weather.rot && (missing || !tolerated(*run, got.error()))) {
             run->broken("read: " + got.error().context, id);
         }
         co_return;
@@ -147,12 +115,64 @@ Task<void> check_slice(Trial* run, ShardId id, std::uint32_t stripe) {
     const std::string_view bytes = base::as_text(got->bytes());
     bool known = false;
     for (const Content& content : expected.tried) known |= content.matches(stripe, bytes);
-    if (expected.acknowledged) known = expected.acknowledged->matches(stripe, bytes);
+    // Rot in the record of a replacement may bring back what it replaced once the index is lost.
+    if (expected.acknowledged && !run->weather.rot) {
+        known = expected.acknowledged->matches(stripe, bytes);
+    }
     if (!known) run->broken("wrong bytes", id);
+}
+
+// What it will say if nothing goes wrong.
+void intend(Trial* run, ShardId id, Mode mode, const Content& content) {
+    Expected& expected = run->model[id];
+    expected.tried.push_back(content);
+    if (mode == Mode::kReplace) expected.doubtful.push_back(content);
+}
+
+Task<void> do_put(Trial* run, ShardId id, Mode mode) {
+    const Content content = draw(run, false);
+    intend(run, id, mode, content);
+    auto done = co_await run->scene.store->put(id, buffer_of(content.at(0)), mode);
+    settle(run, id, mode, content, done);
+}
+
+// Until it is finished the shard that it is to replace is read.
+Task<Result<void>> stream(Trial* run, ShardId id, Writer* writer, Content content, int count) {
+    for (int i = 0; i < count; ++i) {
+        auto done = co_await writer->append(buffer_of(content.at(static_cast<std::uint32_t>(i))));
+        CO_TRY(done);
+        if (run->random().below(4) == 0) {
+            co_await run->scene.machine.world().clock.sleep(runtime::Micros(300));
+        }
+        if (run->random().below(4) == 0) {
+            co_await check_slice(run, id, static_cast<std::uint32_t>(run->random().below(6)));
+        }
+    }
+    co_return Result<void>();
+}
+
+Task<void> do_write(Trial* run, ShardId id, Mode mode) {
+    const Content content = draw(run, true);
+    const bool abandon = run->random().below(4) == 0;
+    const bool announce = run->random().below(2) == 0;
+    const std::uint64_t bytes =
+        announce ? content.slice * static_cast<std::size_t>(content.count) : 0;
+    intend(run, id, mode, content);
+    auto created = co_await run->scene.store->create(id, bytes, mode);
+    if (!created) {
+        settle(run, id, mode, content, std::unexpected(created.error()));
+        co_return;
+    }
+    const std::unique_ptr<Writer> writer = std::move(*created);
+    auto done = co_await stream(run, id, writer.get(), content, content.count - (abandon ? 1 : 0));
+    if (done && abandon) co_return;
+    if (done) done = co_await writer->finish();
+    settle(run, id, mode, content, done);
 }
 
 Task<void> do_remove(Trial* run, ShardId id) {
     run->model[id].acknowledged.reset();
+    run->model[id].doubtful.clear();
     std::vector<ShardId> ids{id};
     auto done = co_await run->scene.store->remove(std::move(ids));
     // A failed flush of the index ends its use until the next start.
@@ -165,11 +185,12 @@ Task<void> client(Trial* run, std::uint64_t number, int rounds) {
     for (int i = 0; i < rounds; ++i) {
         const ShardId id = shard(number * 1000 + run->random().below(kShardsEach));
         const std::uint64_t dice = run->random().below(100);
-        if (dice < 35) {
-            co_await do_put(run, id);
-        } else if (dice < 50) {
-            co_await do_write(run, id);
-        } else if (dice < 75) {
+        const auto mode = run->random().below(3) == 0 ? Mode::kReplace : Mode::kNew;
+        if (dice < 37) {
+            co_await do_put(run, id, mode);
+        } else if (dice < 55) {
+            co_await do_write(run, id, mode);
+        } else if (dice < 77) {
             co_await do_remove(run, id);
         } else if (dice < 95) {
             co_await check_slice(run, id, static_cast<std::uint32_t>(run->random().below(6)));
@@ -203,14 +224,29 @@ Task<void> work(Trial* run, int rounds) {
     co_await gate.close();
 }
 
+// After a crash: which of the contents it may have is there.
+Task<void> decide(Trial* run, ShardId id) {
+    Expected& expected = run->model[id];
+    if (!expected.acknowledged || expected.doubtful.empty()) co_return;
+    auto got = co_await run->scene.store->read(id, 0);
+    if (!got) co_return;  // told by check_slice
+    for (const Content& content : expected.doubtful) {
+        if (!content.matches(0, base::as_text(got->bytes()))) continue;
+        expected.acknowledged = content;
+        run->reached.insert("replaced by the crash");
+    }
+    expected.doubtful.clear();
+}
+
 Task<void> verify(Trial* run) {
     std::vector<ShardId> ids;
     ids.reserve(run->model.size());
     for (const auto& [id, expected] : run->model) ids.push_back(id);
     for (const ShardId& id : ids) {
+        co_await decide(run, id);
         const auto info = run->scene.store->find(id);
         const int slices = run->model[id].acknowledged ? run->model[id].acknowledged->count : 10;
-        if (!info || (!*info && run->model[id].acknowledged && !run->mode.rot)) {
+        if (!info || (!*info && run->model[id].acknowledged && !run->weather.rot)) {
             run->broken("not found", id);
         }
         for (int i = 0; i < slices; ++i) {
@@ -253,7 +289,7 @@ void open_again(Trial* run, bool crash_in_open) {
 
 void incarnation(Trial* run, int number) {
     auto& scene = run->scene;
-    if (run->mode.lose_index && number % 2 == 1) {
+    if (run->weather.lose_index && number % 2 == 1) {
         scene.machine.remove_file("shards/index/content");
         run->reached.insert("index lost");
     }
@@ -261,7 +297,7 @@ void incarnation(Trial* run, int number) {
     if (!run->failure.empty()) return;
     const bool up = scene.run(verify(run));
     HAMSTER_ASSERT(up);
-    scene.machine.set_faults(run->mode.faults);
+    scene.machine.set_faults(run->weather.faults);
     scene.machine.crash_at_io(1 + scene.sim.random().below(400),
                               [run] { run->scene.crash_only(); });
     if (scene.run(work(run, 60))) {
@@ -270,7 +306,7 @@ void incarnation(Trial* run, int number) {
     } else {
         run->reached.insert("crash at work");
     }
-    const std::uint64_t capacity = run->mode.faults.capacity_bytes;
+    const std::uint64_t capacity = run->weather.faults.capacity_bytes;
     scene.machine.set_faults({.capacity_bytes = capacity});
     scene.machine.boot();
 }
@@ -282,20 +318,20 @@ void finale(Trial* run) {
     run->scene.run(verify(run));
     run->scene.run(empty_out(run));
     const Stats stats = run->scene.store->stats();
-    if (run->mode.rot) return;
+    if (run->weather.rot) return;
     EXPECT_EQ(stats.live_bytes, 0U);
     EXPECT_EQ(stats.shards, 0U);
     EXPECT_LT(stats.disk_bytes, 6 * kTinySegment);
     EXPECT_LT(run->scene.machine.allocated_bytes(), 8 * kTinySegment);
 }
 
-void campaign(const Mode& mode, std::uint64_t first_seed, int seeds,
+void campaign(const Weather& weather, std::uint64_t first_seed, int seeds,
               const std::set<std::string>& must_reach) {
     std::set<std::string> reached;
     for (std::uint64_t seed = first_seed; seed < first_seed + static_cast<std::uint64_t>(seeds);
          ++seed) {
         Trial run(seed);
-        run.mode = mode;
+        run.weather = weather;
         for (int i = 0; i < 7 && run.failure.empty(); ++i) {
             incarnation(&run, i);
         }
@@ -318,7 +354,9 @@ class StoreCrash : public testing::Test {
 };
 
 TEST_F(StoreCrash, PowerCuts) {
-    campaign({}, 1, 40, {"stored", "read", "compacted", "crash at work", "crash in open"});
+    campaign({}, 1, 40,
+             {"stored", "read", "replaced", "replaced by the crash", "compacted", "crash at work",
+              "crash in open"});
 }
 
 TEST_F(StoreCrash, PowerCutsAndLostIndexes) {
@@ -346,20 +384,25 @@ TEST_F(StoreCrash, BitRot) {
 
 Task<void> fixed_script(Trial* run) {
     auto& store = run->scene.store;
+    constexpr auto kNew = Mode::kNew;
+    constexpr auto kReplace = Mode::kReplace;
     for (std::uint64_t i = 0; i < 6; ++i) {
-        co_await do_put(run, shard(i));
+        co_await do_put(run, shard(i), kNew);
     }
-    co_await do_write(run, shard(10));
-    co_await do_write(run, shard(11));
+    co_await do_write(run, shard(10), kNew);
+    co_await do_write(run, shard(11), kNew);
+    co_await do_put(run, shard(5), kReplace);
+    co_await do_write(run, shard(11), kReplace);
     for (std::uint64_t i = 0; i < 5; ++i) {
         co_await do_remove(run, shard(i));
     }
     co_await do_remove(run, shard(10));
     co_await run->scene.machine.world().clock.sleep(std::chrono::seconds(2));
-    co_await do_put(run, shard(1));
+    co_await do_put(run, shard(1), kNew);
+    co_await do_write(run, shard(11), kReplace);
     auto compacted = co_await store->compact_one();
     if (!compacted) run->broken("compact", {});
-    co_await do_write(run, shard(12));
+    co_await do_write(run, shard(12), kNew);
 }
 
 TEST_F(StoreCrash, EveryBoundaryOfAFixedScript) {

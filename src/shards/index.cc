@@ -162,7 +162,7 @@ Result<std::vector<ShardInfo>> Index::list(std::optional<ShardId> after, std::si
     std::vector<ShardInfo> out;
     out.reserve(found.size());
     for (const auto& [id, row] : found) {
-        out.push_back({id, row.bytes(), row.sealed_ms});
+        out.push_back(row.info(id));
     }
     return out;
 }

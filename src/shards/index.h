@@ -39,6 +39,10 @@ struct Row {
     bool operator==(const Row&) const = default;
 
     [[nodiscard]] std::uint64_t bytes() const { return large ? large->bytes : home.length; }
+    [[nodiscard]] ShardInfo info(ShardId id) const {
+        const std::uint64_t slices = large ? large->slices() : 1;
+        return {id, bytes(), static_cast<std::uint32_t>(slices), sealed_ms};
+    }
 };
 
 struct SegmentRow {

@@ -111,6 +111,28 @@ TEST_F(MissingTest, ALossThatIsAcceptedCostsOnlyWhatLayThere) {
     }
 }
 
+// What lay there is absent, so that repair can write it: a shard with any slice in a lost file.
+TEST_F(MissingTest, AShardThatWasLostCanBeWrittenAnew) {
+    int lost = 0;
+    for (const auto& [path, content] : segments()) {
+        if (path.ends_with(".large")) {
+            scene.machine.remove_file(path);
+            ++lost;
+            break;
+        }
+    }
+    ASSERT_EQ(lost, 1);
+    scene.options().accept_lost_segments = true;
+    ASSERT_TRUE(is_ok(scene.restart()));
+    EXPECT_EQ(*scene.store->find(shard(1000)), std::nullopt);
+    EXPECT_EQ(scene.store->list(shard(999), 10)->size(), 0U);
+    ASSERT_TRUE(is_ok(scene.write(shard(1000), 5, 50'000, 9, 1)));
+    scene.options().accept_lost_segments = false;
+    ASSERT_TRUE(is_ok(scene.restart()));
+    expect_all();
+    EXPECT_EQ(scene.store->stats().shards, 61U);
+}
+
 TEST_F(MissingTest, AnUnmountedDirectoryIsNotANewStore) {
     const Files files = segments();
     for (const bool with_index : {true, false}) {

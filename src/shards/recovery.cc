@@ -59,7 +59,8 @@ runtime::Task<Result<void>> Recovery::find_mark() {
                    fmt::format("{0}/ is not the directory this node's segments are in, which hold "
                                "all objects: mount the disk that belongs there, or restore the "
                                "data directory as a whole from one backup. `hamster serve "
-                               "-accept-lost-segments` gives up all objects in it",
+                               "-accept-lost-segments` gives up what was in it: shards that other "
+                               "nodes can rebuild come back, all else is lost",
                                core_->segments_dir));
 }
 
@@ -212,15 +213,16 @@ Result<void> Recovery::check_missing() const {
     if (core_->options.accept_lost_segments) {
         LOG_ERROR("shards",
                   "{} segments are missing, the first is {}: going on without the "
-                  "objects in them, as told",
+                  "shards in them, as told",
                   missing, first);
         return {};
     }
     return fail(Code::kInvalid,
                 fmt::format("{} segment files that hold objects are missing, the first is {}: "
                             "mount the disk they are on, or restore the data directory as a whole "
-                            "from one backup. `hamster serve -accept-lost-segments` gives up the "
-                            "objects in them",
+                            "from one backup. `hamster serve -accept-lost-segments` gives up what "
+                            "is in them: shards that other nodes can rebuild come back, all else "
+                            "is lost",
                             missing, first));
 }
 

@@ -28,18 +28,19 @@ constexpr std::uint64_t kMostSegment = 1ULL << 31;
 
 class Handle final : public Writer {
   public:
-    Handle(StoreImpl* store, std::shared_ptr<LargeWrite> write)
-        : store_(store), write_(std::move(write)) {}
+    Handle(StoreImpl* store, std::shared_ptr<LargeWrite> write, Mode mode)
+        : store_(store), write_(std::move(write)), mode_(mode) {}
     // Only tells: the control loop frees what was written.
     ~Handle() override { write_->abandon(); }
     runtime::Task<Result<void>> append(base::Buffer slice) override {
         return store_->append(write_, std::move(slice));
     }
-    runtime::Task<Result<void>> finish() override { return store_->finish(write_); }
+    runtime::Task<Result<void>> finish() override { return store_->finish(write_, mode_); }
 
   private:
     StoreImpl* store_;
     std::shared_ptr<LargeWrite> write_;
+    const Mode mode_;
 };
 
 }  // namespace
@@ -83,16 +84,17 @@ runtime::Task<Result<T>> StoreImpl::on_control(runtime::Task<Result<T>> task) {
     return runtime::run_on(core_.world->executor, std::move(inside));
 }
 
-runtime::Task<Result<void>> StoreImpl::put(ShardId id, base::Buffer slice) {
+runtime::Task<Result<void>> StoreImpl::put(ShardId id, base::Buffer slice, Mode mode) {
     if (slice.size() > kSliceBytes) co_return fail(Code::kInvalid, "slice size");
     const std::uint64_t hash = hash_payload(slice.bytes());  // on the caller's loop
-    auto done = co_await on_control(put_here(id, std::move(slice), hash));
+    auto done = co_await on_control(put_here(id, std::move(slice), hash, mode));
     co_return done;
 }
 
 runtime::Task<Result<std::unique_ptr<Writer>>> StoreImpl::create(ShardId id,
-                                                                 std::uint64_t expected_bytes) {
-    auto writer = co_await on_control(create_here(id, expected_bytes));
+                                                                 std::uint64_t expected_bytes,
+                                                                 Mode mode) {
+    auto writer = co_await on_control(create_here(id, expected_bytes, mode));
     co_return writer;
 }
 
@@ -104,8 +106,8 @@ runtime::Task<Result<void>> StoreImpl::append(std::shared_ptr<LargeWrite> write,
     co_return done;
 }
 
-runtime::Task<Result<void>> StoreImpl::finish(std::shared_ptr<LargeWrite> write) {
-    auto done = co_await on_control(finish_here(std::move(write)));
+runtime::Task<Result<void>> StoreImpl::finish(std::shared_ptr<LargeWrite> write, Mode mode) {
+    auto done = co_await on_control(finish_here(std::move(write), mode));
     co_return done;
 }
 
@@ -123,10 +125,16 @@ runtime::Task<Result<base::Buffer>> StoreImpl::read(ShardId id, std::uint32_t st
     return read_slice(&core_, id, stripe);
 }
 
+runtime::Task<Result<void>> StoreImpl::verify_home(ShardId id) {
+    auto read = co_await read_home(&core_, id);
+    CO_TRY(read);
+    co_return Result<void>();
+}
+
 Result<std::optional<ShardInfo>> StoreImpl::find(ShardId id) const {
     TRY_ASSIGN(const std::optional<Row> row, core_.index->get(id));
     if (!row) return std::optional<ShardInfo>();
-    return ShardInfo{id, row->bytes(), row->sealed_ms};
+    return row->info(id);
 }
 
 Result<std::vector<ShardInfo>> StoreImpl::list(std::optional<ShardId> after,
@@ -141,29 +149,32 @@ Result<void> StoreImpl::check_space(std::size_t bytes) {
     return fail(Code::kNoSpace, "the disk is full");
 }
 
-runtime::Task<Result<void>> StoreImpl::put_here(ShardId id, base::Buffer slice,
-                                                std::uint64_t hash) {
+runtime::Task<Result<void>> StoreImpl::put_here(ShardId id, base::Buffer slice, std::uint64_t hash,
+                                                Mode mode) {
     CO_TRY(check_space(slice.size()));
     auto record = std::make_shared<Append>();
     record->id = id;
     record->payload = std::move(slice);
     record->payload_hash = hash;
     record->sealed_ms = core_.world->clock.unix_ms();
+    record->mode = mode;
     auto done = co_await small_.append(std::move(record));
     if (has_chores()) chores_.notify_all();
     CO_TRY(done);
     co_return Result<void>();
 }
 
-runtime::Task<Result<std::unique_ptr<Writer>>> StoreImpl::create_here(
-    ShardId id, std::uint64_t expected_bytes) {
+runtime::Task<Result<std::unique_ptr<Writer>>> StoreImpl::create_here(ShardId id,
+                                                                      std::uint64_t expected_bytes,
+                                                                      Mode mode) {
     CO_TRY(check_space(0));
     CO_TRY_ASSIGN(const std::optional<Row> row, core_.index->get(id));
-    if (row) co_return fail(Code::kAlreadyExists, "this shard is stored already");
+    if (row && mode == Mode::kNew)
+        co_return fail(Code::kAlreadyExists, "this shard is stored already");
     auto write = std::make_shared<LargeWrite>(&core_, &large_, &reclaimer_, id, expected_bytes, 0);
     writes_.push_back(write);
     chores_.notify_all();
-    co_return std::make_unique<Handle>(this, std::move(write));
+    co_return std::make_unique<Handle>(this, std::move(write), mode);
 }
 
 runtime::Task<Result<void>> StoreImpl::append_here(std::shared_ptr<LargeWrite> write,
@@ -173,18 +184,23 @@ runtime::Task<Result<void>> StoreImpl::append_here(std::shared_ptr<LargeWrite> w
     co_return done;
 }
 
-runtime::Task<Result<void>> StoreImpl::finish_here(std::shared_ptr<LargeWrite> write) {
+runtime::Task<Result<void>> StoreImpl::finish_here(std::shared_ptr<LargeWrite> write, Mode mode) {
     auto drained = co_await write->drain();
     CO_TRY(drained);  // the handle's end gives up what was written
     if (write->geometry().bytes == 0) co_return fail(Code::kInvalid, "a shard without slices");
     if (!write->geometry().is_sound()) co_return fail(Code::kTooLarge, "too many extents");
     auto seal = make_seal(write->id(), write->geometry(), core_.world->clock.unix_ms());
+    seal->mode = mode;
     auto done = co_await small_.append(std::move(seal));
     if (has_chores()) chores_.notify_all();
-    CO_TRY(done);
-    HAMSTER_ASSERT(*done);
+    // A seal whose write failed may be on the disk all the same and be found by recovery. It would
+    // take the place of a shard whose other slices are good, so what it seals must not be punched:
+    // it stays as garbage of its segment.
+    if (!done && mode == Mode::kNew) co_return std::unexpected(done.error());
     write->unpin();
     std::erase(writes_, write);
+    CO_TRY(done);
+    HAMSTER_ASSERT(*done);
     co_return Result<void>();
 }
 

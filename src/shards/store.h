@@ -31,13 +31,21 @@ struct ShardId {
     auto operator<=>(const ShardId&) const = default;
 };
 
+// What becomes of a shard that is there already under the id of a new one.
+enum class Mode : std::uint8_t {
+    kNew,      // it stays: kAlreadyExists
+    kReplace,  // it is read until the new one is finished, which then takes its place in one step
+};
+
 struct Options {
     std::uint64_t segment_bytes = 256ULL << 20;
     std::uint64_t small_segment_bytes = 64ULL << 20;  // packed small shards, pre-written
-    double compact_below = 0.5;         // live share under which a sealed segment is rewritten
-    std::uint64_t reserve_bytes = 0;    // free space kept for metadata and deletes; see kNoSpace
-    bool must_exist = false;            // open() refuses a place where no store was ever made
-    bool accept_lost_segments = false;  // opens without segments that are missing; else kInvalid
+    double compact_below = 0.5;       // live share under which a sealed segment is rewritten
+    std::uint64_t reserve_bytes = 0;  // free space kept for metadata and deletes; see kNoSpace
+    bool must_exist = false;          // open() refuses a place where no store was ever made
+    // Opens without segments that are missing: their shards are no longer in the index, so that
+    // they can be written anew. Else kInvalid.
+    bool accept_lost_segments = false;
 };
 
 struct Stats {
@@ -50,7 +58,8 @@ struct Stats {
 
 struct ShardInfo {
     ShardId id;
-    std::uint64_t bytes = 0;      // payload
+    std::uint64_t bytes = 0;  // payload
+    std::uint32_t slices = 0;
     std::uint64_t sealed_ms = 0;  // this machine's clock when it became durable
 };
 
@@ -76,15 +85,22 @@ class Store {
 
     // A shard of exactly one slice (small blobs): one shared sync. Durable and indexed on return.
     // kAlreadyExists, kNoSpace (disk full, or inside the reserve), kIo.
-    virtual runtime::Task<Result<void>> put(ShardId id, base::Buffer slice) = 0;
-    // `expected_bytes` (0: unknown) sizes its extents.
+    virtual runtime::Task<Result<void>> put(ShardId id, base::Buffer slice,
+                                            Mode mode = Mode::kNew) = 0;
+    // `expected_bytes` (0: unknown) sizes its extents. kAlreadyExists may also come from finish().
     virtual runtime::Task<Result<std::unique_ptr<Writer>>> create(ShardId id,
-                                                                  std::uint64_t expected_bytes) = 0;
+                                                                  std::uint64_t expected_bytes,
+                                                                  Mode mode = Mode::kNew) = 0;
     // One verified slice payload. kNotFound, kCorrupt (counted and logged), kIo.
     virtual runtime::Task<Result<base::Buffer>> read(ShardId id, std::uint32_t stripe) = 0;
+    // Reads and verifies the record that makes the shard exist: what a scrub must look at beside
+    // the slices, because a lost index is rebuilt from it. kNotFound, kCorrupt (counted and
+    // logged), kIo.
+    virtual runtime::Task<Result<void>> verify_home(ShardId id) = 0;
     // Idempotent: absent shards are fine. Space is reclaimed in the background. Works on a full
     // disk.
     virtual runtime::Task<Result<void>> remove(std::vector<ShardId> ids) = 0;
+    // One look-up in the index; no byte of the shard is read.
     [[nodiscard]] virtual Result<std::optional<ShardInfo>> find(ShardId id) const = 0;
     // Up to `limit` finished shards in id order, starting after `after` (nullopt: the first).
     [[nodiscard]] virtual Result<std::vector<ShardInfo>> list(std::optional<ShardId> after,

@@ -22,10 +22,11 @@ class StoreImpl final : public Store {
     // Recovers, then starts the background tasks. On the control loop.
     runtime::Task<Result<void>> start();
 
-    runtime::Task<Result<void>> put(ShardId id, base::Buffer slice) override;
-    runtime::Task<Result<std::unique_ptr<Writer>>> create(ShardId id,
-                                                          std::uint64_t expected_bytes) override;
+    runtime::Task<Result<void>> put(ShardId id, base::Buffer slice, Mode mode) override;
+    runtime::Task<Result<std::unique_ptr<Writer>>> create(ShardId id, std::uint64_t expected_bytes,
+                                                          Mode mode) override;
     runtime::Task<Result<base::Buffer>> read(ShardId id, std::uint32_t stripe) override;
+    runtime::Task<Result<void>> verify_home(ShardId id) override;
     runtime::Task<Result<void>> remove(std::vector<ShardId> ids) override;
     [[nodiscard]] Result<std::optional<ShardInfo>> find(ShardId id) const override;
     [[nodiscard]] Result<std::vector<ShardInfo>> list(std::optional<ShardId> after,
@@ -37,16 +38,18 @@ class StoreImpl final : public Store {
 
     // For the writer's handle, from any loop.
     runtime::Task<Result<void>> append(std::shared_ptr<LargeWrite> write, base::Buffer slice);
-    runtime::Task<Result<void>> finish(std::shared_ptr<LargeWrite> write);
+    runtime::Task<Result<void>> finish(std::shared_ptr<LargeWrite> write, Mode mode);
 
   private:
     // The same on the control loop, inside the gate.
-    runtime::Task<Result<void>> put_here(ShardId id, base::Buffer slice, std::uint64_t hash);
+    runtime::Task<Result<void>> put_here(ShardId id, base::Buffer slice, std::uint64_t hash,
+                                         Mode mode);
     runtime::Task<Result<std::unique_ptr<Writer>>> create_here(ShardId id,
-                                                               std::uint64_t expected_bytes);
+                                                               std::uint64_t expected_bytes,
+                                                               Mode mode);
     runtime::Task<Result<void>> append_here(std::shared_ptr<LargeWrite> write, base::Buffer slice,
                                             std::uint64_t hash);
-    runtime::Task<Result<void>> finish_here(std::shared_ptr<LargeWrite> write);
+    runtime::Task<Result<void>> finish_here(std::shared_ptr<LargeWrite> write, Mode mode);
     runtime::Task<Result<void>> remove_here(std::vector<ShardId> ids);
     Result<void> remove_chunk(std::span<const ShardId> ids);
     // Runs `task` in the gate on the control loop; kUnavailable once the store stops.

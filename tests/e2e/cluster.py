@@ -254,3 +254,35 @@ class Cluster:
                    if m["role"] in ("leader", "voter") and m["state"] == "up" and m["lag"] <= lag]
             return members if len(fit) == count else None
         return wait_for(f"{count} voters that are up and caught up", enough, limit_s)
+
+    def layout(self, of=None):
+        """What the leader says of the layout; None while there is no leader."""
+        status = (of or self.any()).status()
+        return ((status or {}).get("cluster") or {}).get("layout")
+
+    def wait_profile(self, profile, limit_s=LIMIT_S):
+        """Until new bodies get this profile, and every shard is where the layout has it."""
+        told = {}
+        def there():
+            told.update(self.layout() or {})
+            return told.get("profile") == profile and told.get("slots_moving") == 0
+        wait_for(lambda: f"the layout of {profile}: {told}", there, limit_s)
+
+    def wait_redundant(self, limit_s=LIMIT_S):
+        """Until every node is up and status says that no shard is missing, moving or damaged."""
+        told = {}
+        def whole():
+            status = self.any().status() or {}
+            told.update(status.get("cluster") or {})
+            layout, members = told.get("layout"), told.get("members")
+            return (layout and members and layout["slots_moving"] == 0 and not layout["degraded"]
+                    and all(m["state"] == "up" and is_whole(m["repair"]) for m in members))
+        wait_for(lambda: f"redundancy: {told}", whole, limit_s)
+
+    def forget(self, node):
+        """Of a node that left: no test asks it any more."""
+        self.nodes.remove(node)
+
+
+def is_whole(repair):
+    return repair is not None and not any(repair[kind]["shards"] for kind in ("missing", "moving", "damaged"))

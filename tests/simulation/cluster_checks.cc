@@ -5,6 +5,7 @@
 
 #include "cluster/policy.h"
 #include "cluster_world.h"
+#include "placement/profile.h"
 #include "runtime/prng.h"
 
 namespace hamster::simulation {
@@ -94,6 +95,15 @@ std::string SimCluster::unsettled() {
         return fmt::format("{} vote, not {}", in_force.voters.size(), wanted);
     }
     return {};
+}
+
+bool SimCluster::is_laid_out() {
+    Member* const head = leader();
+    if (head == nullptr) return false;
+    const auto layout = head->node()->metadata().here().layout();
+    const auto wanted = placement::profile_for(serving().size());
+    return layout && layout->version() > 0 && layout->unsettled() == 0 && layout->k() == wanted.k &&
+           layout->m() == wanted.m;
 }
 
 std::vector<Member*> SimCluster::leaving() {

@@ -2,27 +2,29 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/encoding.h"
-#include "crypto/digest.h"
 
 namespace hamster::simulation {
 
 namespace {
 
-constexpr std::string_view kTagHeader = "x-amz-meta-tag";
+// A slow reader's sleep before each piece of a body.
+constexpr runtime::Micros kReadPause{std::chrono::milliseconds(400)};
 
-// Of nothing but a body.
-std::string etag_of(const std::string& body) {
-    return base::hex_encode(base::as_bytes(crypto::md5(base::as_bytes(body))));
+Activity activity_of(const S3Request& request, std::string_view what) {
+    if (what == "complete-upload") return Activity::kComplete;
+    if (request.method == "GET") return Activity::kRead;
+    return request.method == "PUT" ? Activity::kWrite : Activity::kOther;
 }
+
+}  // namespace
 
 std::string unquoted(const std::string& text) {
     return text.size() > 2 ? text.substr(1, text.size() - 2) : std::string();
 }
-
-}  // namespace
 
 ClusterClient::ClusterClient(ClientStage* stage, int number)
     : stage_(stage),
@@ -30,14 +32,10 @@ ClusterClient::ClusterClient(ClientStage* stage, int number)
       random_(runtime::Prng::split(stage->cluster->plan().seed,
                                    fmt::format("cluster client {}", number))) {}
 
-// Keys of one half of the seeds, and every other key of the rest, hold empty objects only: no node
-// holds a blob of them. Their ETags are all alike, so what they hold shows in the metadata alone.
+// Keys of some seeds, and every other key of the rest, hold empty objects only: there are no blobs
+// of them. Their ETags are all alike, so what they hold shows in the metadata alone.
 bool ClusterClient::has_bodies(const std::string& key) const {
     return !stage_->cluster->plan().only_empty_bodies && (key.back() - '0') % 2 == 0;
-}
-
-std::string ClusterClient::body_of(const std::string& key, Tag tag) const {
-    return has_bodies(key) ? fmt::format("{} {}", key, tag) : std::string();
 }
 
 S3Client& ClusterClient::connection(Member* member) {
@@ -50,19 +48,31 @@ S3Client& ClusterClient::connection(Member* member) {
     return *client;
 }
 
+S3Request ClusterClient::to_key(std::string method, const std::string& key) {
+    S3Request request;
+    request.method = std::move(method);
+    request.bucket = kClusterBucket;
+    request.key = key;
+    return request;
+}
+
 Task<S3Reply> ClusterClient::call(Member* member, S3Request request, std::string_view what) {
     SimCluster& cluster = *stage_->cluster;
     const std::string text =
         fmt::format("client {}: {} {} at {}", number_, what, request.key, member->name());
     const runtime::Time began = cluster.now();
+    const std::uint64_t bytes = request.body.size();
+    const auto number = cluster.began(activity_of(request, what), *member, bytes);
     auto reply = co_await connection(member).call(std::move(request));
+    cluster.ended(number);
     if (reply.status != 0) ++stage_->completed;
-    cluster.say(fmt::format("{}: {} {}after {} ms", text, reply.status,
+    cluster.say(fmt::format("{} ({} bytes): {} {}after {} ms", text,
+                            std::max<std::uint64_t>(bytes, reply.body.size()), reply.status,
                             reply.ok() ? std::string() : reply.code() + " ",
                             (cluster.now() - began).count() / 1000));
     report().reached(fmt::format("op.{}", what));
     report().reached(fmt::format("status.{}", reply.status));
-    if (reply.status == 500 && !cluster.disks_failed) {
+    if (reply.status == 500 && !cluster.excuses_500()) {
         report().violation("I10", fmt::format("{} was answered 500 {}", text, reply.body));
     }
     co_return reply;
@@ -93,65 +103,85 @@ Task<void> ClusterClient::run(int operations) {
 Task<void> ClusterClient::one_operation() {
     const auto& keys = stage_->cluster->plan().keys;
     const std::string key = keys[below(keys.size())];
+    const std::string other = keys[below(keys.size())];
     Member* const member = stage_->cluster->any_serving();
     if (member == nullptr) co_return;
     const std::uint64_t dice = below(100);
-    if (dice < 40) {
+    if (dice < 34) {
         (void)co_await put(member, key);
+    } else if (dice < 40) {
+        co_await upload(member, key);
+    } else if (dice < 46) {
+        co_await copy(member, other, key);
     } else if (dice < 60) {
         (void)co_await read(member, key, Kind::kGet);
-    } else if (dice < 80) {
+    } else if (dice < 70) {
+        co_await read_range(member, key);
+    } else if (dice < 83) {
         (void)co_await read(member, key, Kind::kHead);
-    } else if (dice < 90) {
+    } else if (dice < 92) {
         co_await remove(member, key);
     } else {
         co_await list(member);
     }
 }
 
+History::Token ClusterClient::begin(const std::string& key, Kind kind, Tag tag) {
+    Operation asked;
+    asked.kind = kind;
+    asked.tag = tag;
+    return begin(key, asked);
+}
+
+History::Token ClusterClient::begin(const std::string& key, Operation asked) {
+    asked.client = number_;
+    return stage_->history.begin(std::string(kClusterBucket), key, asked, stage_->cluster->now());
+}
+
+std::string_view ClusterClient::add_condition(const std::string& key, Operation* asked,
+                                              S3Request* request) {
+    const Seen& seen = seen_[key];
+    const Body* const body = stage_->bodies.find(seen.tag);
+    if (chance(30)) {
+        asked->if_none_match = true;
+        request->headers.emplace_back("if-none-match", "*");
+        return "put-if-none-match";
+    }
+    const bool has_one_etag = body != nullptr && !body->content.empty() && !body->has_two_etags;
+    if (chance(40) && has_one_etag) {
+        asked->if_match = seen.tag;
+        request->headers.emplace_back("if-match", fmt::format("\"{}\"", body->etag));
+        return "put-if-match";
+    }
+    return "put";
+}
+
 Task<bool> ClusterClient::put(Member* member, std::string key) {
     Operation asked;
-    asked.client = number_;
     asked.kind = Kind::kPut;
     asked.tag = stage_->history.new_tag();
-    S3Request request;
-    request.method = "PUT";
-    request.bucket = kClusterBucket;
-    request.key = key;
-    request.body = body_of(key, asked.tag);
-    stage_->tags[etag_of(request.body)] = asked.tag;
+    Content content;
+    if (has_bodies(key)) content.push_back(stage_->bodies.draw());
+    const Body& body = stage_->bodies.add(asked.tag, std::move(content), false);
+    const std::string etag = body.etag;
+    S3Request request = to_key("PUT", key);
+    request.body = bytes_of(body.content, 0, size_of(body.content));
+    request.mode = chance(60) ? BodyMode::kUnsigned : BodyMode::kTrailer;
     request.headers.emplace_back(kTagHeader, std::to_string(asked.tag));
-    std::string_view what = "put";
-    if (chance(30)) {
-        asked.if_none_match = true;
-        request.headers.emplace_back("if-none-match", "*");
-        what = "put-if-none-match";
-    } else if (chance(40) && has_bodies(key) && seen_[key] != kAbsent) {
-        asked.if_match = seen_[key];
-        request.headers.emplace_back("if-match",
-                                     fmt::format("\"{}\"", etag_of(body_of(key, seen_[key]))));
-        what = "put-if-match";
-    }
+    if (chance(4) && !stage_->cluster->has_healed)
+        request.abort_after = below(request.body.size() + 1);
+    const std::string_view what = add_condition(key, &asked, &request);
     const bool is_conditional = asked.if_none_match || asked.if_match;
-    const auto token =
-        stage_->history.begin(std::string(kClusterBucket), key, asked, stage_->cluster->now());
+    const auto token = begin(key, asked);
     auto reply = co_await call(member, std::move(request), what);
     settle_write(token, reply, is_conditional);
-    if (reply.ok()) seen_[key] = asked.tag;
+    if (reply.ok()) seen_[key] = {asked.tag, etag};
     co_return reply.ok() || (is_conditional && (reply.status == 412 || reply.status == 404));
 }
 
 Task<void> ClusterClient::remove(Member* member, std::string key) {
-    Operation asked;
-    asked.client = number_;
-    asked.kind = Kind::kDelete;
-    S3Request request;
-    request.method = "DELETE";
-    request.bucket = kClusterBucket;
-    request.key = key;
-    const auto token =
-        stage_->history.begin(std::string(kClusterBucket), key, asked, stage_->cluster->now());
-    auto reply = co_await call(member, std::move(request), "delete");
+    const auto token = begin(key, Kind::kDelete);
+    auto reply = co_await call(member, to_key("DELETE", key), "delete");
     settle_write(token, reply, false);
 }
 
@@ -174,18 +204,34 @@ void ClusterClient::settle_write(History::Token token, const S3Reply& reply, boo
 }
 
 Task<bool> ClusterClient::read(Member* member, std::string key, Kind kind) {
-    Operation asked;
-    asked.client = number_;
-    asked.kind = kind;
-    S3Request request;
-    request.method = kind == Kind::kGet ? "GET" : "HEAD";
-    request.bucket = kClusterBucket;
-    request.key = key;
-    const auto token =
-        stage_->history.begin(std::string(kClusterBucket), key, asked, stage_->cluster->now());
-    auto reply = co_await call(member, std::move(request), kind == Kind::kGet ? "get" : "head");
+    S3Request request = to_key(kind == Kind::kGet ? "GET" : "HEAD", key);
+    std::string_view what = kind == Kind::kGet ? "get" : "head";
+    if (kind == Kind::kGet && chance(5) && !stage_->cluster->has_healed) {
+        request.read_pause = kReadPause;
+        what = "get-slowly";
+    }
+    const auto token = begin(key, kind);
+    auto reply = co_await call(member, std::move(request), what);
     settle_read(token, key, kind, reply);
     co_return reply.ok() || reply.status == 404;
+}
+
+Tag ClusterClient::tag_of(const std::string& key, const S3Reply& reply) {
+    const Tag tag = base::parse_u64(reply.header(kTagHeader)).value_or(kAbsent);
+    if (stage_->bodies.find(tag) != nullptr) return tag;
+    report().violation("I5", fmt::format("'{}' was read with tag '{}', which nobody wrote", key,
+                                         reply.header(kTagHeader)));
+    return kAbsent;
+}
+
+void ClusterClient::check_bytes(const std::string& key, Tag tag, std::uint64_t offset,
+                                const S3Reply& reply) {
+    const Body& body = *stage_->bodies.find(tag);
+    const std::size_t at = first_difference(body.content, offset, reply.body);
+    if (at == std::string::npos) return;
+    report().violation(
+        "I5", fmt::format("'{}' (tag {}, {} bytes) was read from byte {} on, {} bytes: wrong at {}",
+                          key, tag, size_of(body.content), offset, reply.body.size(), offset + at));
 }
 
 void ClusterClient::settle_read(History::Token token, const std::string& key, Kind kind,
@@ -195,28 +241,69 @@ void ClusterClient::settle_read(History::Token token, const std::string& key, Ki
         if (kind == Kind::kGet && reply.code() != "NoSuchKey") {
             report().violation("I1", "a read was answered " + reply.body);
         }
-        seen_[key] = kAbsent;
+        seen_[key] = {};
         return stage_->history.end(token, Outcome::kNotFound, kAbsent, now);
     }
     if (!reply.ok()) return stage_->history.end(token, Outcome::kUnknown, kAbsent, now);
-    const Tag tag = base::parse_u64(reply.header(kTagHeader)).value_or(kAbsent);
-    if (kind == Kind::kGet && reply.body != body_of(key, tag)) {
-        report().violation("I5",
-                           fmt::format("'{}' was read as '{}' with tag {}", key, reply.body, tag));
+    const Tag tag = tag_of(key, reply);
+    if (tag == kAbsent) return stage_->history.refused(token);
+    const std::uint64_t size = size_of(stage_->bodies.find(tag)->content);
+    if (kind == Kind::kGet) check_bytes(key, tag, 0, reply);
+    const auto announced = base::parse_u64(reply.header("content-length"));
+    if (announced != size || (kind == Kind::kGet && reply.body.size() != size)) {
+        report().violation("I5", fmt::format("'{}' (tag {}, {} bytes) was read as {} bytes", key,
+                                             tag, size, announced.value_or(0)));
     }
-    seen_[key] = tag;
+    seen_[key] = {tag, unquoted(reply.header("etag"))};
     stage_->history.end(token, Outcome::kOk, tag, now);
+}
+
+Task<void> ClusterClient::read_range(Member* member, std::string key) {
+    const Body* const body = stage_->bodies.find(seen_[key].tag);
+    const std::uint64_t size = body == nullptr ? 0 : size_of(body->content);
+    S3Request request = to_key("GET", key);
+    std::string range = fmt::format("bytes=-{}", 1 + below(1000));
+    if (size > 0 && chance(80)) {
+        const std::uint64_t first = below(size);
+        const std::uint64_t last = first + below(chance(50) ? 1000 : size);
+        range = fmt::format("bytes={}-{}", first, last);
+    }
+    request.headers.emplace_back("range", range);
+    const auto token = begin(key, Kind::kGet);
+    auto reply = co_await call(member, std::move(request), "get-range");
+    settle_range(token, key, reply);
+}
+
+// A range of a body that is not the one that was seen before may be refused, and then says nothing.
+void ClusterClient::settle_range(History::Token token, const std::string& key,
+                                 const S3Reply& reply) {
+    if (reply.status != 206) {
+        if (reply.status == 416) return stage_->history.refused(token);
+        return settle_read(token, key, Kind::kGet, reply);
+    }
+    const Tag tag = tag_of(key, reply);
+    if (tag == kAbsent) return stage_->history.refused(token);
+    const std::uint64_t size = size_of(stage_->bodies.find(tag)->content);
+    // bytes first-last/size
+    const std::string range = reply.header("content-range");
+    const std::string first_text = range.substr(std::min<std::size_t>(6, range.size()));
+    const auto first = base::parse_u64(first_text.substr(0, first_text.find('-'))).value_or(size);
+    const std::string wanted =
+        fmt::format("bytes {}-{}/{}", first, first + reply.body.size() - 1, size);
+    if (range != wanted) {
+        report().violation("I5", fmt::format("'{}' (tag {}): {} bytes come with Content-Range {}, "
+                                             "which should be {}",
+                                             key, tag, reply.body.size(), range, wanted));
+    }
+    check_bytes(key, tag, first, reply);
+    stage_->history.end(token, Outcome::kOk, tag, stage_->cluster->now());
 }
 
 // A listing reads every key, at one moment.
 Task<void> ClusterClient::list(Member* member) {
     std::map<std::string, History::Token> reads;
     for (const std::string& key : stage_->cluster->plan().keys) {
-        Operation asked;
-        asked.client = number_;
-        asked.kind = Kind::kHead;
-        reads[key] =
-            stage_->history.begin(std::string(kClusterBucket), key, asked, stage_->cluster->now());
+        reads[key] = begin(key, Kind::kHead);
     }
     S3Request request;
     request.bucket = kClusterBucket;
@@ -241,7 +328,7 @@ void ClusterClient::take_listed(const std::map<std::string, History::Token>& rea
         } else if (!has_bodies(key)) {
             stage_->history.refused(token);  // it holds something; no telling what
         } else {
-            const Tag found = stage_->tags[row->second];
+            const Tag found = stage_->bodies.tag_of(row->second);
             if (found == kAbsent) {
                 report().violation("I4", fmt::format("LIST shows '{}' as {}, which nobody wrote",
                                                      key, row->second));
@@ -265,12 +352,13 @@ Task<void> ClusterClient::check_node(Member* member, runtime::Micros limit) {
                            read_it ? "answered" : "did not answer", took.count() / 1000));
 }
 
-Task<void> ClusterClient::read_all(Member* member) {
+Task<void> ClusterClient::read_all(Member* member, bool may_fail) {
     for (const std::string& key : stage_->cluster->plan().keys) {
         const bool is_read = co_await read(member, key, Kind::kGet);
         if (is_read) continue;
-        report().violation(
-            "I10", fmt::format("after healing {} does not answer GET {}", member->name(), key));
+        report().reached("get.failed-for-good");
+        if (may_fail) continue;
+        report().violation("I10", fmt::format("{} does not answer GET {}", member->name(), key));
     }
     co_await list(member);
 }

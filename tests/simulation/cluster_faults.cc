@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 namespace hamster::simulation {
@@ -12,11 +14,45 @@ using runtime::sim::DiskFaults;
 using runtime::sim::LinkFaults;
 using std::chrono::milliseconds;
 
+namespace {
+constexpr Micros kAmbushPatience = std::chrono::seconds(3);
+}
+
+ClusterFaults::ClusterFaults(SimCluster* cluster, ClusterStorage* storage)
+    : cluster_(cluster), storage_(storage) {
+    cluster_->on_begin = [this](const UnderWay& request) { notice(request); };
+}
+
+void ClusterFaults::ambush(Activity what, std::uint64_t least_bytes, bool is_quick,
+                           std::function<void(const UnderWay&)> action) {
+    ambushes_.push_back(
+        {what, least_bytes, is_quick, cluster_->now() + kAmbushPatience, std::move(action)});
+}
+
+// Called from within a client: what is done is done from tick().
+void ClusterFaults::notice(const UnderWay& request) {
+    const auto found = std::ranges::find_if(ambushes_, [&](const Ambush& ambush) {
+        return ambush.what == request.what && ambush.least_bytes <= request.bytes;
+    });
+    if (found == ambushes_.end()) return;
+    // A body of some hundred KiB takes some ten milliseconds.
+    const std::uint64_t most_us = found->is_quick ? 10'000 : chance(70) ? 40'000 : 300'000;
+    const Micros after(static_cast<std::int64_t>(below(most_us)));
+    at(after, [request, action = std::move(found->action)] { action(request); });
+    ambushes_.erase(found);
+}
+
+runtime::Time ClusterFaults::next_due() const {
+    return agenda_.empty() ? runtime::Time::never() : agenda_.begin()->first;
+}
+
 void ClusterFaults::at(Micros after, std::function<void()> action) {
     agenda_.emplace(cluster_->now() + after, std::move(action));
 }
 
 void ClusterFaults::tick() {
+    storage_->look();
+    std::erase_if(ambushes_, [&](const Ambush& a) { return a.until <= cluster_->now(); });
     while (!agenda_.empty() && agenda_.begin()->first <= cluster_->now()) {
         const auto action = std::move(agenda_.begin()->second);
         agenda_.erase(agenda_.begin());
@@ -26,6 +62,7 @@ void ClusterFaults::tick() {
 
 void ClusterFaults::end_all() {
     agenda_.clear();
+    ambushes_.clear();
     cluster_->sim().heal_links();
     cluster_->sim().set_network_faults({});
     for (const auto& member : cluster_->members()) {
@@ -108,7 +145,103 @@ void ClusterFaults::apply(ClusterFault fault) {
             return cluster_->remove();
         case ClusterFault::kBadToken:
             return cluster_->intrude();
+        case ClusterFault::kHolderDies:
+            return kill_holder();
+        case ClusterFault::kCoordinatorDies:
+            return kill_coordinator();
+        case ClusterFault::kSlowNode:
+            return slow_node(*member);
+        case ClusterFault::kDiskLost:
+            (void)storage_->lose_disk(*member);
+            return;
+        case ClusterFault::kDiskRots:
+            (void)storage_->rot_disk(*member);
+            return;
+        case ClusterFault::kShardsRot:
+            (void)storage_->rot_shards(static_cast<int>(1 + below(4)));
+            return;
+        case ClusterFault::kSlotsMove:
+            return move_slots();
+        case ClusterFault::kDrain:
+            return drain(*member);
+        case ClusterFault::kReplace:
+            return cluster_->replace(*member);
+        case ClusterFault::kProfile:
+            return cluster_->set_profile();
+        case ClusterFault::kOptimize:
+            return cluster_->optimize();
     }
+}
+
+// Power cut of a node while others send it slices.
+void ClusterFaults::kill_holder() {
+    ambush(Activity::kWrite, cluster_->plan().small_bytes, false, [this](const UnderWay& request) {
+        Member* const victim = some_on();
+        if (victim == nullptr || victim == request.at) return;
+        cluster_->report().reached("holder.killed");
+        if (chance(50)) return cluster_->arm_crash(*victim, 25);
+        cluster_->power_off(*victim, cluster_->some(0, 5000));
+    });
+}
+
+// Power cut of the node that a client talks to, at any step of what it does for him.
+void ClusterFaults::kill_coordinator() {
+    constexpr std::array kSteps = {Activity::kWrite, Activity::kWrite, Activity::kComplete};
+    ambush(kSteps[below(kSteps.size())], 0, false, [this](const UnderWay& request) {
+        if (!request.at->is_on()) return;
+        cluster_->report().reached(
+            fmt::format("coordinator.killed.{}", static_cast<int>(request.what)));
+        if (chance(50)) return cluster_->arm_crash(*request.at, 25);
+        cluster_->power_off(*request.at, cluster_->some(0, 5000));
+    });
+}
+
+// The layout changes while a client reads, writes or completes, or at once.
+void ClusterFaults::move_slots() {
+    if (chance(20)) return cluster_->swap_slots();
+    // It takes some milliseconds until the layout has changed.
+    const auto swap = [this](const UnderWay& request) {
+        cluster_->report().reached(
+            fmt::format("slots-move.during.{}", static_cast<int>(request.what)));
+        cluster_->swap_slots();
+        // In some cases so long that the slots have settled when the body is committed.
+        if (Member* const slow = some_on(); slow != nullptr && chance(30)) slow_node(*slow);
+    };
+    constexpr std::array kSteps = {Activity::kRead, Activity::kComplete, Activity::kWrite};
+    if (chance(30)) return ambush(kSteps[below(kSteps.size())], 0, true, swap);
+    ambush(Activity::kWrite, cluster_->plan().small_bytes, true, swap);
+}
+
+void ClusterFaults::drain(Member& member) {
+    cluster_->drain(member);
+    if (chance(50)) at(cluster_->some(100, 8000), [this, &member] { cluster_->undrain(member); });
+}
+
+// All that one node says and hears takes long, and its disk is slow now and then.
+void ClusterFaults::slow_node(Member& member) {
+    const Micros time = cluster_->some(500, 8000);
+    LinkFaults faults;
+    faults.extra_latency = cluster_->some(20, chance(50) ? 1500 : 200);
+    cluster_->say(
+        fmt::format("{} is slow, by {} ms", member.name(), faults.extra_latency.count() / 1000));
+    DiskFaults disk;
+    disk.capacity_bytes = kMemberCapacity;
+    disk.slow_ppm = chance(50) ? 20'000 : 0;
+    member.set_disk(disk);
+    const auto set_links = [this, name = member.name()](const LinkFaults& as) {
+        for (const auto& other : cluster_->members()) {
+            if (other->name() == name) continue;
+            cluster_->sim().set_link(name, other->name(), as);
+            cluster_->sim().set_link(other->name(), name, as);
+        }
+    };
+    set_links(faults);
+    at(time, [set_links, &member] {
+        set_links({});
+        DiskFaults good;
+        good.capacity_bytes = kMemberCapacity;
+        member.set_disk(good);
+    });
 }
 
 void ClusterFaults::cut(const std::string& from, const std::string& to, Micros for_time) {

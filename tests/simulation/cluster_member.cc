@@ -93,6 +93,21 @@ void Member::set_paused(bool paused) {
     }
 }
 
+void Member::empty_disk() {
+    HAMSTER_ASSERT(process_ == nullptr, name_);
+    machine_->empty_disk();
+    former = id;
+    id = {};
+    token.clear();
+    set_replaces(former);
+    options_.name = name_ + "-" + std::to_string(++disks_);
+}
+
+void Member::set_replaces(const base::NodeId& target) {
+    replaces = target;
+    options_.replaces = target.is_zero() ? std::string() : target.hex();
+}
+
 bool Member::has_directory() const {
     return machine_->durable_content(std::string(node::kFormatFile)).has_value();
 }

@@ -50,6 +50,11 @@ class Member {
     void set_disk(const runtime::sim::DiskFaults& faults);
     void set_clock(std::int64_t offset_ms);
     void set_paused(bool paused);
+    // Its disk is replaced by an empty one, while it is off: it has to join again, under another
+    // id and another name.
+    void empty_disk();
+    // It joins in the place of this member; zeros: of none.
+    void set_replaces(const base::NodeId& target);
 
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] std::string s3_address() const { return name_ + ":9000"; }
@@ -69,6 +74,7 @@ class Member {
     [[nodiscard]] std::uint64_t used_bytes() const { return machine_->allocated_bytes(); }
     [[nodiscard]] const std::int64_t* clock_offset_ms() const { return &offset_ms_; }
     [[nodiscard]] std::uint64_t lives() const { return lives_; }
+    [[nodiscard]] runtime::sim::Machine& machine() { return *machine_; }
 
     // --- what the harness knows of it
     bool has_begun = false;   // it is to be a member
@@ -77,11 +83,14 @@ class Member {
     bool is_suspect = false;  // its disk has failed since it was started
     bool is_removed = false;
     bool is_stopping = false;
+    std::optional<bool> is_to_stay;  // if it is leaving once the faults are over
     bool has_bad_token = false;      // must not get in with it
     bool has_expired_token = false;  // that is what is bad about it
     std::string token;               // to join with
     bool asks_token = false;
-    base::NodeId id;  // once known
+    base::NodeId id;        // once known
+    base::NodeId former;    // that it was before its disk was lost; zeros: it is what it was
+    base::NodeId replaces;  // the member whose place it takes; zeros: nobody's
 
   private:
     const std::string name_;
@@ -90,6 +99,7 @@ class Member {
     runtime::sim::DiskFaults disk_;
     std::int64_t offset_ms_ = 0;
     std::uint64_t lives_ = 0;
+    int disks_ = 1;
     std::unique_ptr<Process> process_;
 };
 

@@ -39,6 +39,13 @@ Micros SimCluster::some(std::int64_t low_ms, std::int64_t high_ms) {
     return Micros(low_ms * 1000 + static_cast<std::int64_t>(random_.below(span)));
 }
 
+std::uint64_t SimCluster::began(Activity what, Member& at, std::uint64_t bytes) {
+    const UnderWay request{what, &at, bytes, now()};
+    under_way_.emplace(++requests_, request);
+    if (on_begin) on_begin(request);
+    return requests_;
+}
+
 void SimCluster::found() { members_.front()->has_begun = true; }
 
 bool SimCluster::grow() {
@@ -59,9 +66,23 @@ std::vector<Member*> SimCluster::serving() {
     return out;
 }
 
+std::vector<Member*> SimCluster::taking_part() {
+    std::vector<Member*> all = serving();
+    std::erase_if(all, [](const Member* member) { return member->is_removed; });
+    return all;
+}
+
 Member* SimCluster::any_serving() {
     const std::vector<Member*> all = serving();
     return all.empty() ? nullptr : all[below(all.size())];
+}
+
+Member* SimCluster::most_advanced() {
+    for (Member* member : serving()) {
+        const raft::Driver& driver = member->node()->metadata().driver();
+        if (driver.applied().value >= highest_applied_) return member;
+    }
+    return nullptr;
 }
 
 Member* SimCluster::leader() {
@@ -76,11 +97,40 @@ Member* SimCluster::leader() {
     return best;
 }
 
+void SimCluster::catch_up_clocks() {
+    std::int64_t ahead_ms = 0;
+    for (Member* member : taking_part()) {
+        const std::int64_t shown_ms =
+            static_cast<std::int64_t>(member->process()->world->clock.unix_ms());
+        const auto stamp_ms =
+            static_cast<std::int64_t>(member->node()->objects().router().system().stamp_now());
+        ahead_ms = std::max(ahead_ms, stamp_ms - (shown_ms - *member->clock_offset_ms()));
+    }
+    for (const auto& member : members_) {
+        if (ahead_ms > *member->clock_offset_ms()) member->set_clock(ahead_ms);
+    }
+}
+
+// As the leader has it: a member, that no other one is to replace.
+bool SimCluster::may_replace(const base::NodeId& target) {
+    Member* const head = leader();
+    if (head == nullptr) return true;
+    const auto nodes = head->node()->metadata().here().nodes();
+    bool is_member = false;
+    for (const proto::Node& node : nodes.value_or(std::vector<proto::Node>{})) {
+        if (node.replaces() == target.view()) return false;
+        is_member = is_member || node.node_id() == target.view();
+    }
+    return is_member;
+}
+
 void SimCluster::watch() {
     for (const auto& member : members_) {
         node::Node* const node = member->node();
         if (node == nullptr) continue;
-        const raft::Core& core = node->metadata().driver().core();
+        const raft::Driver& driver = node->metadata().driver();
+        highest_applied_ = std::max(highest_applied_, driver.applied().value);
+        const raft::Core& core = driver.core();
         if (core.role() != raft::Role::kLeader) continue;
         const auto [known, is_new] = leader_of_.try_emplace(core.term().value, member->name());
         if (is_new) say(fmt::format("{} leads in term {}", member->name(), core.term().value));
@@ -151,7 +201,7 @@ void SimCluster::tend(Member& member) {
 }
 
 void SimCluster::boot(Member& member) {
-    const bool is_first = &member == members_.front().get();
+    const bool is_first = &member == members_.front().get() && member.former.is_zero();
     if (member.has_directory()) {
         say(member.name() + " boots");
         member.start(Start::kOpen, {});
@@ -200,6 +250,10 @@ void SimCluster::join_failed(Member& member, const Error& error) {
     }
     const bool has_expired = error.context.find("expired") != std::string::npos;
     member.token.clear();  // another one next time
+    if (!member.replaces.is_zero() && !may_replace(member.replaces)) {
+        report_->reached("replace.too-late");
+        return member.set_replaces({});  // it joins as itself
+    }
     if (has_expired && clock_jumped) return;
     report_->violation("I13", fmt::format("{} is not let in: {}: {}", member.name(),
                                           base::to_string(error.code), error.context));

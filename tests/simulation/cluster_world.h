@@ -25,6 +25,15 @@ struct Errand {
     std::string text;  // a token
 };
 
+// What a client is about, as far as faults wait for it.
+enum class Activity { kWrite, kRead, kComplete, kOther };
+struct UnderWay {
+    Activity what = Activity::kOther;
+    Member* at = nullptr;
+    std::uint64_t bytes = 0;  // of the body that is sent
+    runtime::Time since{};
+};
+
 class SimCluster {
   public:
     SimCluster(runtime::sim::Simulator* sim, Report* report, const ClusterPlan* plan, bool verbose);
@@ -45,23 +54,52 @@ class SimCluster {
     void transfer();
     void remove();
     void remove(Member& target);
+    // --- cluster_verbs.cc; each asks some member
+    void swap_slots();
+    void drain(Member& target);
+    void undrain(Member& target);
+    void set_profile();
+    void optimize();
+    void replace(const Member& target);
     // A machine that is not a member tries to become one with a token that must not do.
     void intrude();
 
     [[nodiscard]] std::vector<std::unique_ptr<Member>>& members() { return members_; }
     // Those with a node that serves, paused ones too.
     [[nodiscard]] std::vector<Member*> serving();
+    // Of these, those that are members still.
+    [[nodiscard]] std::vector<Member*> taking_part();
     [[nodiscard]] Member* leader();
     [[nodiscard]] Member* any_serving();
+    // Who has applied all that anybody ever had; null: nobody who serves has.
+    [[nodiscard]] Member* most_advanced();
     // All who should be members are, and are told alike. Empty, or what is missing.
     [[nodiscard]] std::string unsettled();
+    // The layout has the profile for those that began, and no slot moves.
+    [[nodiscard]] bool is_laid_out();
     // Members that are marked so, as the leader has it.
     [[nodiscard]] std::vector<Member*> leaving();
     [[nodiscard]] bool has_errands() const { return !pending_.empty(); }
+    // `task` runs on the member and marks the errand as done; `then` is called once, sooner or
+    // later, whatever becomes of the member.
+    void run_errand(Member& on, std::shared_ptr<Errand> errand, Task<void> task,
+                    std::function<void(const Errand&)> then);
+    // Cluster time never goes back: while it is ahead of all clocks, because one had jumped,
+    // nothing becomes older. So much time passes.
+    void catch_up_clocks();
     // Equal rows everywhere; call only when unsettled() is empty.
     void compare_replicas();
+    // A request is sent to `at`; answers its number, for ended().
+    std::uint64_t began(Activity what, Member& at, std::uint64_t bytes);
+    void ended(std::uint64_t number) { under_way_.erase(number); }
+    [[nodiscard]] const std::map<std::uint64_t, UnderWay>& under_way() const { return under_way_; }
+    // Called when a request begins.
+    std::function<void(const UnderWay&)> on_begin;
+    // Devices have failed, or more was lost than is promised.
+    [[nodiscard]] bool excuses_500() const { return disks_failed || lost_too_much; }
     // While they last, requests may fail.
     bool has_healed = false;
+    bool lost_too_much = false;
     bool clock_jumped = false;
     bool disks_failed = false;
 
@@ -69,6 +107,7 @@ class SimCluster {
     [[nodiscard]] runtime::Micros some(std::int64_t low_ms, std::int64_t high_ms);
     [[nodiscard]] bool chance(std::uint64_t percent) { return random_.below(100) < percent; }
     [[nodiscard]] std::uint64_t below(std::uint64_t n) { return random_.below(n); }
+    [[nodiscard]] runtime::Prng& random() { return random_; }
     [[nodiscard]] runtime::Time now() const { return sim_->now(); }
     [[nodiscard]] runtime::sim::Simulator& sim() { return *sim_; }
     [[nodiscard]] Report& report() { return *report_; }
@@ -88,9 +127,10 @@ class SimCluster {
     void failed_to_start(Member& member, const Error& error);
     void join_failed(Member& member, const Error& error);
     void look_after_errands();
+    void ask(Member* asked, std::string what, Task<void> task, std::shared_ptr<Errand> errand,
+             std::string_view point);
     void ask_for_token(Member& member);
-    void run_errand(Member& on, std::shared_ptr<Errand> errand, Task<void> task,
-                    std::function<void(const Errand&)> then);
+    [[nodiscard]] bool may_replace(const base::NodeId& target);
     void intrude_with(std::string token, std::string_view kind);
 
     runtime::sim::Simulator* sim_;
@@ -101,7 +141,10 @@ class SimCluster {
     std::vector<std::unique_ptr<Member>> members_;
     std::vector<Pending> pending_;
     std::map<std::uint64_t, std::string> leader_of_;  // by term
-    std::string used_token_;                          // somebody got in with it
+    std::uint64_t highest_applied_ = 0;
+    std::map<std::uint64_t, UnderWay> under_way_;
+    std::uint64_t requests_ = 0;
+    std::string used_token_;  // somebody got in with it
 };
 
 }  // namespace hamster::simulation

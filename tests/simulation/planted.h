@@ -23,6 +23,13 @@ inline constexpr std::array kClusterBugs = {
     base::PlantedBug{base::Bug::kRetryAsNew, "retry-as-new"},
     base::PlantedBug{base::Bug::kPreconditionTooEarly, "precondition-too-early"},
     base::PlantedBug{base::Bug::kWalAckBeforeSync, "wal-ack-before-sync"},
+    base::PlantedBug{base::Bug::kShardAckBeforeSync, "shard-ack-before-sync"},
+    base::PlantedBug{base::Bug::kAckBelowFloor, "ack-below-floor"},
+    base::PlantedBug{base::Bug::kLayoutFenceIgnored, "layout-fence-ignored"},
+    base::PlantedBug{base::Bug::kSettleUnfetched, "settle-unfetched"},
+    base::PlantedBug{base::Bug::kRepairUnverified, "repair-unverified"},
+    base::PlantedBug{base::Bug::kReadWrongSlot, "read-wrong-slot"},
+    base::PlantedBug{base::Bug::kReplaceBeforeSync, "replace-before-sync"},
 };
 
 }  // namespace hamster::simulation

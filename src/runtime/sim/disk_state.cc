@@ -229,4 +229,11 @@ void DiskState::erase_everywhere(const std::string& path) {
     unlink(node);
 }
 
+void DiskState::empty() {
+    HAMSTER_ASSERT(changes_.empty(), changes_.size());
+    root_ = std::make_shared<Node>(true);
+    nodes_.assign(1, root_);
+    used_pages_ = 0;
+}
+
 }  // namespace hamster::runtime::sim

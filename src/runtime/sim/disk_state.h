@@ -84,6 +84,8 @@ class DiskState {
 
     [[nodiscard]] Result<NodePtr> find_durable(std::string_view path) const;
     void erase_everywhere(const std::string& path);
+    // Nothing is left of it, as after the disk was replaced. Only between incarnations.
+    void empty();
 
   private:
     struct EntryChange {

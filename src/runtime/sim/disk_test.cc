@@ -436,8 +436,34 @@ TEST(SimDisk, HarnessCanDamageFiles) {
     EXPECT_TRUE(sim.run_on(machine, write_synced_and_not(&world)));
     machine.flip_bit("f", 3);
     EXPECT_EQ((*machine.durable_content("f"))[0], 'd' ^ 8);
+    EXPECT_EQ(machine.size_of("f"), 6 * kBlock);
+    EXPECT_EQ(machine.size_of("g"), 0);
+    EXPECT_EQ(machine.durable_names(""), std::vector<std::string>{"f"});
+    EXPECT_TRUE(machine.durable_names("g").empty());
     machine.remove_file("f");
     EXPECT_FALSE(machine.durable_content("f").has_value());
+}
+
+Task<void> finds_nothing(World* world) {
+    auto opened = co_await world->disk.open("f", Disk::Mode::kReadWrite);
+    EXPECT_FALSE(opened.has_value());
+    auto listed = co_await world->disk.list("");
+    EXPECT_TRUE(listed.has_value() && listed->empty());
+}
+
+TEST(SimDisk, AnEmptyOneTakesItsPlace) {
+    Simulator sim(1);
+    Machine& machine = sim.machine("a");
+    EXPECT_TRUE(sim.run_on(machine, write_synced_and_not(&machine.boot())));
+    EXPECT_GT(machine.allocated_bytes(), 0);
+    machine.crash({});
+    machine.empty_disk();
+    EXPECT_EQ(machine.allocated_bytes(), 0);
+    EXPECT_TRUE(machine.durable_names("").empty());
+    EXPECT_TRUE(sim.run_on(machine, finds_nothing(&machine.boot())));
+    EXPECT_TRUE(sim.run_on(machine, write_synced_and_not(&machine.world())));
+    machine.crash({});
+    EXPECT_EQ(machine.durable_names(""), std::vector<std::string>{"f"});
 }
 
 }  // namespace

@@ -119,6 +119,14 @@ void FileState::fail_durable(ChangeNumber number, Random& random) {
     resolve(cached_, failed.change, again);
 }
 
+Image FileState::certain() const {
+    Image image = durable_;
+    for (const Pending& pending : pending_) {
+        if (pending.stage == Stage::kDurable) apply_to(image, pending.change);
+    }
+    return image;
+}
+
 void FileState::finish_sync(ChangeNumber mark) {
     for (auto& pending : pending_) {
         if (pending.number < mark && pending.stage == Stage::kCached) {

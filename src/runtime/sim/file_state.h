@@ -30,6 +30,10 @@ class FileState {
     [[nodiscard]] const Image& cached() const { return cached_; }
     [[nodiscard]] const Image& durable() const { return durable_; }
 
+    // What a crash leaves at the least: also durable changes that wait for older ones, which may or
+    // may not survive themselves.
+    [[nodiscard]] Image certain() const;
+
     // Into the cache; durable after a sync that starts later.
     void apply(FileChange change);
     // A durable write: in flight from begin() to finish() or fail().

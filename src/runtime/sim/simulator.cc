@@ -300,9 +300,9 @@ std::uint64_t Machine::allocated_bytes() const { return impl_->disk->used_bytes(
 Result<std::string> Machine::durable_content(const std::string& path) const {
     TRY_ASSIGN(const NodePtr node, impl_->disk->find_durable(path));
     if (node->is_directory) return fail(Code::kInvalid, path + " is a directory");
-    std::string content(node->file.durable().size(), '\0');
-    node->file.durable().read(
-        0, MutableBytes(reinterpret_cast<std::byte*>(content.data()), content.size()));
+    const Image image = node->file.certain();
+    std::string content(image.size(), '\0');
+    image.read(0, MutableBytes(reinterpret_cast<std::byte*>(content.data()), content.size()));
     return content;
 }
 
@@ -313,6 +313,25 @@ void Machine::flip_bit(const std::string& path, std::uint64_t bit) {
     (*node)->file.flip_bit(bit);
 }
 
+std::uint64_t Machine::size_of(const std::string& path) const {
+    const auto node = impl_->disk->find(path);
+    return !node || (*node)->is_directory ? 0 : (*node)->file.cached().size();
+}
+
 void Machine::remove_file(const std::string& path) { impl_->disk->erase_everywhere(path); }
+
+std::vector<std::string> Machine::durable_names(const std::string& path) const {
+    std::vector<std::string> names;
+    const auto node = impl_->disk->find_durable(path);
+    if (!node || !(*node)->is_directory) return names;
+    for (const auto& [name, entry] : (*node)->durable) names.push_back(name);
+    return names;
+}
+
+void Machine::empty_disk() {
+    HAMSTER_ASSERT(impl_->life == nullptr, impl_->name);
+    impl_->scheduler->trace("empty disk");
+    impl_->disk->empty();
+}
 
 }  // namespace hamster::runtime::sim

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/world.h"
 
@@ -127,7 +128,13 @@ class Machine {
     // Direct access for tests that damage or inspect files: durable content as of now.
     [[nodiscard]] Result<std::string> durable_content(const std::string& path) const;
     void flip_bit(const std::string& path, std::uint64_t bit);
+    // Of a file as the running incarnation sees it; 0: there is none.
+    [[nodiscard]] std::uint64_t size_of(const std::string& path) const;
     void remove_file(const std::string& path);
+    // Names in a directory, durable ones, sorted; empty when there is no such directory.
+    [[nodiscard]] std::vector<std::string> durable_names(const std::string& path) const;
+    // The disk is replaced by an empty one. Asserts that no incarnation is running.
+    void empty_disk();
     [[nodiscard]] std::uint64_t allocated_bytes() const;
 
   private:

@@ -1,0 +1,182 @@
+#include "objects/reencode.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "objects/shard_write.h"
+
+namespace hamster::objects {
+
+using runtime::Task;
+
+namespace {
+
+constexpr std::size_t kPage = 256;  // blobs and partitions looked at between two pauses
+constexpr std::uint64_t kPageGapMs = 5;
+// How often a layout that changes may get in the way of one blob.
+constexpr int kTries = 4;
+
+// A stored body as one that comes in.
+class StoredSource final : public BodySource {
+  public:
+    StoredSource(BodyReader* reader, std::uint64_t size) : reader_(reader), left_(size) {}
+
+    Task<Result<std::size_t>> read(base::MutableBytes out) override {
+        std::size_t filled = 0;
+        while (filled < out.size() && left_ > 0) {
+            if (at_ == piece_.size()) {
+                auto next = co_await reader_->next();
+                CO_TRY_ASSIGN(piece_, next);
+                at_ = 0;
+                if (piece_.empty()) co_return fail(Code::kCorrupt, "a body ends too early");
+            }
+            const std::size_t n = std::min(
+                {out.size() - filled, piece_.size() - at_, static_cast<std::size_t>(left_)});
+            std::memcpy(out.data() + filled, piece_.data() + at_, n);
+            filled += n;
+            at_ += n;
+            left_ -= n;
+        }
+        co_return filled;
+    }
+
+  private:
+    BodyReader* reader_;
+    std::uint64_t left_;
+    base::Buffer piece_;
+    std::size_t at_ = 0;
+};
+
+// What a blob of this size becomes.
+bool has_wanted_geometry(const proto::Blob& blob, const proto::Reencode& wanted) {
+    const std::uint32_t k = blob.size() <= kSmallBlobBytes ? 1 : wanted.k();
+    return blob.k() == k && blob.m() == wanted.m();
+}
+
+}  // namespace
+
+Reencoder::Reencoder(const Site* site, base::Metrics* metrics)
+    : site_(site),
+      pacer_(site, true),
+      blobs_(metrics->counter("hamster_reencoded_blobs_total",
+                              "Blobs stored anew in another geometry")),
+      bytes_(metrics->counter("hamster_reencoded_bytes_total", "Bytes of such blobs")) {}
+
+Task<void> Reencoder::round() {
+    Cursor cursor;
+    while (cursor.partition < base::kPartitions && !site_->is_stopping()) {
+        auto viewed = co_await site_->router->system().view();
+        Result<proto::Layout> layout = viewed ? viewed->layout() : std::unexpected(viewed.error());
+        if (!layout || !layout->has_reencode()) co_return;
+        const proto::Reencode wanted = layout->reencode();
+        auto found = next(*viewed, wanted, &cursor);
+        for (std::size_t i = 0; found && i < found->size() && !site_->is_stopping(); ++i) {
+            auto done = co_await reencode(*viewed, (*found)[i], wanted);
+            if (done) continue;
+            // Most likely the next one would fail as well. Tried again in the next round.
+            LOG_WARN("objects", "re-encoding blob {}: {}", (*found)[i].id.hex(),
+                     done.error().context);
+            co_return;
+        }
+        if (!found) {
+            LOG_WARN("objects", "re-encoding: {}", found.error().context);
+            co_return;
+        }
+        (void)co_await site_->pause(kPageGapMs);
+    }
+}
+
+Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
+                                                     const proto::Reencode& wanted,
+                                                     Cursor* cursor) const {
+    std::vector<meta::BlobEntry> found;
+    for (std::size_t room = kPage; room > 0 && cursor->partition < base::kPartitions;) {
+        TRY_ASSIGN(const auto places, view.places(cursor->partition));
+        const bool is_mine = places.nodes.front() == site_->options->self;
+        std::vector<meta::BlobEntry> blobs;
+        if (is_mine) {
+            TRY_ASSIGN(blobs, view.blobs_of(cursor->partition, cursor->after, room));
+        }
+        const bool is_last = blobs.size() < room;
+        if (!blobs.empty()) cursor->after = blobs.back().id;
+        room -= std::min(room, blobs.size() + 1);
+        for (meta::BlobEntry& entry : blobs) {
+            if (!has_wanted_geometry(entry.blob, wanted)) found.push_back(std::move(entry));
+        }
+        if (is_last) *cursor = {static_cast<std::uint16_t>(cursor->partition + 1), std::nullopt};
+    }
+    return found;
+}
+
+// A failure leaves everything as it was.
+Task<Result<void>> Reencoder::reencode(meta::View view, meta::BlobEntry entry,
+                                       proto::Reencode wanted) {
+    co_await pacer_.take(entry.blob.size(), site_->options->repair_bytes_per_s);
+    auto stored = co_await store_anew(std::move(view), &entry);
+    CO_TRY_ASSIGN(StoredBody body, stored);
+    // With nodes down it may have become another geometry, or lack a shard: the old one is better.
+    const proto::Blob& geometry = body.blob->geometry();
+    if (!has_wanted_geometry(geometry, wanted) || geometry.missing() != 0) {
+        co_await site_->service->discard(std::move(body));
+        co_return fail(Code::kUnavailable, "too few nodes are up");
+    }
+    auto replaced = co_await replace(entry.id, &body);
+    // After an unknown outcome the new blob may be the one that counts; else it is an orphan.
+    const bool is_refused = replaced ? !*replaced : replaced.error().code != Code::kUnknownOutcome;
+    if (is_refused) co_await site_->service->discard(std::move(body));
+    CO_TRY(replaced);
+    if (*replaced) {
+        blobs_.add();
+        bytes_.add(entry.blob.size());
+    }
+    co_return Result<void>{};
+}
+
+Task<Result<StoredBody>> Reencoder::store_anew(meta::View view, const meta::BlobEntry* entry) {
+    const proto::Blob& blob = entry->blob;
+    proto::Part part;
+    part.set_blob_id(blob.logical().empty() ? std::string(entry->id.view()) : blob.logical());
+    part.set_size(blob.size());
+    std::vector<proto::Part> parts;
+    parts.push_back(std::move(part));
+    auto opened =
+        co_await site_->service->open(std::move(view), std::move(parts), ByteRange{0, blob.size()});
+    CO_TRY_ASSIGN(const std::unique_ptr<BodyReader> reader, opened);
+    StoredSource source(reader.get(), blob.size());
+    auto stored = co_await site_->service->store(&source, blob.size());
+    if (stored && stored->size != blob.size()) {
+        co_return fail(Code::kCorrupt, "a body was stored with another length");
+    }
+    co_return stored;
+}
+
+// False: the old blob is gone. Its references may have gone while the body was on its way.
+Task<Result<bool>> Reencoder::replace(base::BlobId blob, StoredBody* body) {
+    for (int i = 0; i < kTries; ++i) {
+        proto::Command command;
+        command.mutable_replace_blob()->set_blob_id(std::string(blob.view()));
+        *command.mutable_replace_blob()->mutable_by() = *body->blob;
+        auto proposed = co_await site_->router->system().propose(std::move(command));
+        CO_TRY_ASSIGN(const proto::Answer answer, proposed);
+        switch (answer.status()) {
+            case proto::Answer::OK:
+                co_return true;
+            case proto::Answer::BLOB_GONE:
+                co_return false;
+            case proto::Answer::LAYOUT_CHANGED:
+                break;
+            default:
+                co_return fail(Code::kConflict, answer.detail());
+        }
+        auto settled = co_await site_->service->settle(*body);
+        CO_TRY_ASSIGN(*body, settled);
+    }
+    co_return fail(Code::kUnavailable, "the layout changes all the time");
+}
+
+}  // namespace hamster::objects

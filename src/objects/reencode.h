@@ -1,0 +1,51 @@
+// Blobs of other geometries become those of the profile that the operator asked for, one after the
+// other: read like a body that a client fetches, stored like one that it sends, and then the new
+// one takes the place of the old one in the metadata. The node of slot 0 does it, of the partition
+// that the old blob is in. Nothing is remembered: what still has another geometry is still to be
+// done. Control loop.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/metrics.h"
+#include "meta/view.h"
+#include "objects/pacer.h"
+#include "objects/site.h"
+
+namespace hamster::objects {
+
+class Reencoder {
+  public:
+    Reencoder(const Site* site, base::Metrics* metrics);
+
+    // All that is to be done and can be now.
+    runtime::Task<void> round();
+
+    struct Report {
+        std::uint64_t blobs = 0;  // since start
+        std::uint64_t bytes = 0;
+    };
+    [[nodiscard]] Report report() const { return {blobs_.value(), bytes_.value()}; }
+
+  private:
+    struct Cursor {
+        std::uint16_t partition = 0;
+        std::optional<base::BlobId> after;
+    };
+    // Blobs that are to be re-encoded by this node, from one page of rows.
+    Result<std::vector<meta::BlobEntry>> next(const meta::View& view, const proto::Reencode& wanted,
+                                              Cursor* cursor) const;
+    runtime::Task<Result<void>> reencode(meta::View view, meta::BlobEntry entry,
+                                         proto::Reencode wanted);
+    runtime::Task<Result<StoredBody>> store_anew(meta::View view, const meta::BlobEntry* entry);
+    runtime::Task<Result<bool>> replace(base::BlobId blob, StoredBody* body);
+
+    const Site* site_;
+    Pacer pacer_;
+    base::Counter& blobs_;
+    base::Counter& bytes_;
+};
+
+}  // namespace hamster::objects
