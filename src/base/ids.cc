@@ -1,5 +1,7 @@
 #include "base/ids.h"
 
+#include "base/partitions.h"
+
 namespace hamster::base {
 
 std::array<std::byte, 16> uuid_v7(std::uint64_t unix_ms, std::array<std::byte, 16> random) {
@@ -14,7 +16,8 @@ std::array<std::byte, 16> uuid_v7(std::uint64_t unix_ms, std::array<std::byte, 1
 std::uint16_t partition_of(const BlobId& blob) {
     const auto high = std::to_integer<unsigned>(blob.raw[0]);
     const auto low = std::to_integer<unsigned>(blob.raw[1]);
-    return static_cast<std::uint16_t>((high << 4U) | (low >> 4U));
+    const unsigned bits = (high << 4U) | (low >> 4U);
+    return static_cast<std::uint16_t>(bits / (kPartitions / partitions()));
 }
 
 }  // namespace hamster::base

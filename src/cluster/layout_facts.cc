@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/partitions.h"
 #include "objects/shard_write.h"
 #include "placement/profile.h"
 
@@ -23,7 +24,7 @@ Result<std::shared_ptr<const LayoutPlaces>> read_places(const meta::View& view,
     auto read = std::make_shared<LayoutPlaces>();
     read->version = layout.version();
     read->table = placement::Table::of_width(layout.width());
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         TRY_ASSIGN(const meta::PartitionPlaces places, view.places(partition));
         if (places.nodes.size() != layout.width()) {
             return std::unexpected(corrupt("a partition of another width"));
@@ -128,7 +129,7 @@ bool is_to_be_reencoded(const proto::Blob& blob, Profile wanted) {
 
 Result<ReencodeLeft> reencode_left(const meta::View& view, Profile wanted) {
     ReencodeLeft left;
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         std::optional<base::BlobId> after;
         for (;;) {
             TRY_ASSIGN(const auto page, view.blobs_of(partition, after, kBlobsAtOnce));

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/partitions.h"
 #include "meta/apply_parts.h"
 #include "meta/blob_rows.h"
 #include "meta/keyspace.h"
@@ -78,7 +79,7 @@ Result<Refusal> judge_width(Txn& txn, const proto::SetLayout& command, std::uint
 Result<Refusal> move_partitions(Txn& txn, const placement::Table& table, proto::Layout& layout) {
     TRY_ASSIGN(const auto all, load_all_places(txn));
     std::uint32_t unsettled = 0;
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const PartitionPlaces& before = all[partition];
         const auto nodes = table.of(partition);
         if (std::ranges::equal(before.nodes, nodes)) {
@@ -107,7 +108,7 @@ struct Settled {
 
 std::optional<Settled> parse(const proto::SettleSlots::Settled& settled) {
     const auto node = NodeId::from_bytes(settled.node());
-    if (!node || settled.partition() >= base::kPartitions || settled.slot() >= kMaxSlots) {
+    if (!node || settled.partition() >= base::partitions() || settled.slot() >= kMaxSlots) {
         return std::nullopt;
     }
     return Settled{static_cast<std::uint16_t>(settled.partition()),

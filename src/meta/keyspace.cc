@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/encoding.h"
+#include "base/partitions.h"
 
 namespace hamster::meta {
 
@@ -44,7 +45,7 @@ std::string keyed(Table table, const BucketId& bucket, std::string_view key) {
 }
 
 std::string partition_keyed(Table table, std::uint16_t partition) {
-    HAMSTER_ASSERT(partition < base::kPartitions, partition);
+    HAMSTER_ASSERT(partition < base::partitions(), partition);
     std::string out(1, static_cast<char>(table));
     base::put_be16(out, partition);
     return out;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/partitions.h"
 #include "erasure/kernel.h"
 #include "meta/limits.h"
 #include "placement/table.h"
@@ -117,7 +118,7 @@ Result<proto::Layout> parse_layout(std::string_view row) {
     }
     const std::uint64_t slots = std::uint64_t{layout.k()} + layout.m();
     if (layout.k() == 0 || slots > layout.width() || layout.width() > kMaxSlots ||
-        layout.unsettled() > base::kPartitions) {
+        layout.unsettled() > base::partitions()) {
         return malformed("the layout");
     }
     return layout;

@@ -1,6 +1,7 @@
 #include "meta/layout_rows.h"
 
 #include "base/encoding.h"
+#include "base/partitions.h"
 #include "meta/blob_rows.h"
 #include "meta/keyspace.h"
 
@@ -32,15 +33,15 @@ Result<PartitionPlaces> load_places(const Txn& txn, std::uint16_t partition) {
 
 Result<std::vector<PartitionPlaces>> load_all_places(const Txn& txn) {
     TRY_ASSIGN(const auto first, without_row(txn));
-    std::vector<PartitionPlaces> all(base::kPartitions, first);
+    std::vector<PartitionPlaces> all(base::partitions(), first);
     const std::string table = table_prefix(Table::kLayout);
-    TRY_ASSIGN(const auto rows, txn.scan(table, after_prefix(table), base::kPartitions));
+    TRY_ASSIGN(const auto rows, txn.scan(table, after_prefix(table), base::partitions()));
     for (const Txn::Row& row : rows) {
         if (row.key.size() != table.size() + sizeof(std::uint16_t)) {
             return Txn::corrupt_row(row.key);
         }
         const std::uint16_t partition = base::get_be16(row.key.data() + table.size());
-        if (partition >= base::kPartitions) return Txn::corrupt_row(row.key);
+        if (partition >= base::partitions()) return Txn::corrupt_row(row.key);
         TRY_ASSIGN(all[partition], parse_places(row.value));
     }
     return all;

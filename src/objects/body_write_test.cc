@@ -206,6 +206,7 @@ Task<void> too_many_die(SimCluster* cluster) {
             cluster->network.trouble = fails_after(dying, slices, Code::kUnavailable);
             auto body = co_await store_on(cluster->node(1), 1, size);
             EXPECT_EQ(body.has_value() ? Code::kNotFound : body.error().code, Code::kUnavailable);
+            co_await forgive(cluster);
             cluster->network.trouble = fails_after({2, 3, 4, 5, 6}, slices, Code::kNoSpace);
             auto full = co_await store_on(cluster->node(1), 1, size);
             EXPECT_EQ(full.has_value() ? Code::kNotFound : full.error().code, Code::kNoSpace);
@@ -229,6 +230,32 @@ Task<void> fails_at_the_end(SimCluster* cluster) {
     co_await expect_shards(cluster, 0);
 }
 TEST(BodyWrite, ShardsThatWereWholeGoToo) { run_scene({.nodes = 3, .seed = 7}, fails_at_the_end); }
+
+// Two copies, and one of the nodes dies: that is found out by bodies that are stored nevertheless.
+Task<void> dies_unnoticed(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    std::uint64_t stored = 0;
+    for (const Code code : {Code::kUnavailable, Code::kNoSpace}) {
+        for (std::uint64_t dying = 2; dying <= 3; ++dying) {
+            cluster->network.trouble = fails_after({dying}, 0, code);
+            for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+                auto body = co_await store_on(cluster->node(1), seed, 1000 * seed);
+                EXPECT_TRUE(body.has_value());
+                if (!body) continue;
+                EXPECT_EQ(body->blob->geometry().missing(), 0U);
+                co_await commit(cluster, "key" + std::to_string(++stored), std::move(*body));
+                auto text = co_await get_on(cluster->node(1), "key" + std::to_string(stored));
+                EXPECT_TRUE(text == pattern_text(seed, {0, 1000 * seed}));
+            }
+            co_await forgive(cluster);
+        }
+    }
+    EXPECT_GE(cluster->metric("hamster_dropped_holders_total"), 4U) << "each was found out";
+    co_await expect_shards(cluster, 2 * stored);
+}
+TEST(BodyWrite, ASmallBodyGoesElsewhereWhenANodeHasDied) {
+    run_scene({.nodes = 3, .seed = 14}, dies_unnoticed);
+}
 
 Task<void> slow_holder(SimCluster* cluster) {
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 5, 6});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/partitions.h"
 
 namespace hamster::objects {
 
@@ -18,7 +19,7 @@ constexpr std::uint16_t kPartitionsPerTurn = 64;
 LayoutTable::LayoutTable(std::uint64_t version, erasure::Profile profile,
                          std::vector<std::vector<base::NodeId>> partitions)
     : version_(version), profile_(profile), partitions_(std::move(partitions)) {
-    HAMSTER_ASSERT(partitions_.size() == 1 || partitions_.size() == base::kPartitions,
+    HAMSTER_ASSERT(partitions_.size() == 1 || partitions_.size() == base::partitions(),
                    partitions_.size());
     for (const auto& nodes : partitions_) nodes_.insert(nodes_.end(), nodes.begin(), nodes.end());
     std::ranges::sort(nodes_);
@@ -34,7 +35,7 @@ Task<Result<std::shared_ptr<const LayoutTable>>> LayoutTable::read(runtime::Worl
         co_return fail(Code::kCorrupt, "the layout has a profile that cannot be");
     }
     // Before the first SetLayout all partitions are alike.
-    const std::uint16_t count = layout.version() == 0 ? 1 : base::kPartitions;
+    const std::uint16_t count = layout.version() == 0 ? 1 : base::partitions();
     std::vector<std::vector<base::NodeId>> partitions;
     for (std::uint16_t partition = 0; partition < count; ++partition) {
         CO_TRY_ASSIGN(meta::PartitionPlaces places, view.places(partition));

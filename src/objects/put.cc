@@ -151,22 +151,45 @@ Task<Result<StoredBody>> ServiceImpl::store(BodySource* source,
     co_return stored;
 }
 
-// `sealed_ms` is cluster time, read before the blob is durable: apply measures its age against
-// cluster time, which may be ahead of this machine's clock.
+// The body stays in memory meanwhile: a node that has just died is found out by the first body that
+// is meant for it, and that one then goes to others.
 Task<Result<StoredBody>> ServiceImpl::store_small(base::Buffer body, std::optional<Target> target,
                                                   Lease lease) {
     if (!target) {
         auto chosen = co_await choose_target(true);
         CO_TRY_ASSIGN(target, chosen);
     }
-    const std::uint64_t size = body.size();
-    if (target->nodes.size() > 1) {
-        auto room = co_await grow(&lease, size * (1 + target->nodes.size()));
-        CO_TRY(room);
+    if (target->nodes.size() == 1) {
+        auto stored = co_await send_small(std::move(body), std::move(*target), std::move(lease));
+        co_return stored;
     }
+    base::Buffer kept = base::Buffer::copy_of(body.bytes());
+    auto stored = co_await send_copies(std::move(body), std::move(*target));
+    if (stored || stopping_.load()) co_return stored;
+    const Code code = stored.error().code;
+    if (code != Code::kUnavailable && code != Code::kNoSpace) co_return stored;
+    auto other = co_await choose_target(true);
+    CO_TRY(other);
+    LOG_INFO("objects", "a small body goes to other nodes: {}", stored.error().context);
+    auto again = co_await send_copies(std::move(kept), std::move(*other));
+    co_return again;
+}
+
+Task<Result<StoredBody>> ServiceImpl::send_copies(base::Buffer body, Target target) {
+    Lease lease(budget_);
+    auto room = co_await grow(&lease, body.size() * (1 + target.nodes.size()));
+    CO_TRY(room);
+    auto stored = co_await send_small(std::move(body), std::move(target), std::move(lease));
+    co_return stored;
+}
+
+// `sealed_ms` is cluster time, read before the blob is durable: apply measures its age against
+// cluster time, which may be ahead of this machine's clock.
+Task<Result<StoredBody>> ServiceImpl::send_small(base::Buffer body, Target target, Lease lease) {
+    const std::uint64_t size = body.size();
     auto executor = co_await runtime::asio::this_coro::executor;
-    const auto write = std::make_shared<BodyWrite>(this, loop_of(executor), std::move(*target),
-                                                   size, std::move(lease));
+    const auto write = std::make_shared<BodyWrite>(this, loop_of(executor), std::move(target), size,
+                                                   std::move(lease));
     write->start();
     const std::uint64_t sealed_ms = router_->system().stamp_now();
     std::vector<base::Buffer> data;

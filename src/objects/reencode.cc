@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/partitions.h"
 #include "objects/shard_write.h"
 
 namespace hamster::objects {
@@ -69,7 +70,7 @@ Reencoder::Reencoder(const Site* site, base::Metrics* metrics)
 
 Task<void> Reencoder::round() {
     Cursor cursor;
-    while (cursor.partition < base::kPartitions && !site_->is_stopping()) {
+    while (cursor.partition < base::partitions() && !site_->is_stopping()) {
         auto viewed = co_await site_->router->system().view();
         Result<proto::Layout> layout = viewed ? viewed->layout() : std::unexpected(viewed.error());
         if (!layout || !layout->has_reencode()) co_return;
@@ -95,7 +96,7 @@ Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
                                                      const proto::Reencode& wanted,
                                                      Cursor* cursor) const {
     std::vector<meta::BlobEntry> found;
-    for (std::size_t room = kPage; room > 0 && cursor->partition < base::kPartitions;) {
+    for (std::size_t room = kPage; room > 0 && cursor->partition < base::partitions();) {
         TRY_ASSIGN(const auto places, view.places(cursor->partition));
         const bool is_mine = places.nodes.front() == site_->options->self;
         std::vector<meta::BlobEntry> blobs;

@@ -152,6 +152,8 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<Target>> choose_target(bool is_small);
     runtime::Task<Result<StoredBody>> store_small(base::Buffer body, std::optional<Target> target,
                                                   Lease lease);
+    runtime::Task<Result<StoredBody>> send_copies(base::Buffer body, Target target);
+    runtime::Task<Result<StoredBody>> send_small(base::Buffer body, Target target, Lease lease);
     runtime::Task<Result<StoredBody>> store_stream(BodySource* source, base::Buffer head,
                                                    std::uint64_t expected);
     runtime::Task<Result<StoredBody>> stream(BodySource* source, erasure::StripeBuilder* stripe,

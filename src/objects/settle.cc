@@ -56,6 +56,7 @@ Error ServiceImpl::why_left_out(const base::NodeId& node) const {
 void ServiceImpl::note_failure(const base::NodeId& node, Code code) {
     if (is_self(node)) return;
     if (code == Code::kTimeout) shunned_.add_stuck(node, now());
+    if (code == Code::kUnavailable) shunned_.add_gone(node, now());
     if (code == Code::kNoSpace) shunned_.add_full(node, now());
 }
 

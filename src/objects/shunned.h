@@ -1,5 +1,5 @@
-// Nodes that were up but took nothing a moment ago: a stuck one, or one whose disk is full. Bodies
-// go elsewhere for a while, if there is a choice; reads do not mind. Any thread; the mutex
+// Nodes that took nothing a moment ago: one that has just gone, is stuck, or whose disk is full.
+// Bodies go elsewhere for a while, if there is a choice; reads do not mind. Any thread; the mutex
 // is held for a moment.
 #pragma once
 
@@ -15,10 +15,16 @@ class ShunnedNodes {
   public:
     static constexpr runtime::Micros kStuck = std::chrono::seconds(5);
     static constexpr runtime::Micros kFull = std::chrono::seconds(10);
+    static constexpr runtime::Micros kGone = std::chrono::seconds(1);
 
     void add_stuck(const base::NodeId& node, runtime::Time now) {
         const std::lock_guard lock(mutex_);
         nodes_[node] = {now + kStuck, false};
+    }
+    void add_gone(const base::NodeId& node, runtime::Time now) {
+        const std::lock_guard lock(mutex_);
+        Shunned& it = nodes_[node];
+        if (it.until < now + kGone) it = {now + kGone, false};  // not instead of what lasts longer
     }
     void add_full(const base::NodeId& node, runtime::Time now) {
         const std::lock_guard lock(mutex_);

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/partitions.h"
 #include "base/planted.h"
 
 namespace hamster::objects {
@@ -90,7 +91,7 @@ Task<Result<void>> Walker::survey(bool all) {
     }
     if (!is_laid_out) co_return Result<void>{};  // everything lies where it was taken in
     Cursor cursor;
-    while (cursor.partition < base::kPartitions) {
+    while (cursor.partition < base::partitions()) {
         co_await turns_->acquire(1);
         auto page_view = co_await view();
         Result<void> done;
@@ -110,7 +111,7 @@ Task<Result<void>> Walker::survey(bool all) {
 
 // One page, over as many partitions as it takes.
 Result<void> Walker::survey_some(const meta::View& view, bool all, Cursor* cursor) {
-    for (std::size_t room = kPage; room > 0 && cursor->partition < base::kPartitions;) {
+    for (std::size_t room = kPage; room > 0 && cursor->partition < base::partitions();) {
         const std::uint16_t partition = cursor->partition;
         TRY_ASSIGN(const meta::PartitionPlaces places, view.places(partition));
         --room;
@@ -212,7 +213,7 @@ Task<void> Walker::settle() {
 // Lost shards before those that move.
 Task<void> Walker::restore_partitions() {
     for (const bool for_missing : {true, false}) {
-        for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+        for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
             const Tally& lacks = partitions_[partition].lacks;
             const bool is_due = for_missing ? lacks.missing.blobs > 0
                                             : lacks.missing.blobs == 0 && lacks.moving.blobs > 0;

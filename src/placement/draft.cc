@@ -3,12 +3,13 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/partitions.h"
 
 namespace hamster::placement {
 
 Draft::Draft(const Tree& tree, const Table* previous, std::span<const Place> pinned)
     : tree_(&tree),
-      at_(std::size_t{kPartitions} * tree.width(), kNobody),
+      at_(std::size_t{base::partitions()} * tree.width(), kNobody),
       before_(at_.size(), kNobody),
       pinned_(at_.size()),
       load_(tree.nodes()),
@@ -24,7 +25,7 @@ Draft::Draft(const Tree& tree, const Table* previous, std::span<const Place> pin
     if (previous != nullptr) adopt(*previous);
     for (const Place place : pinned) {
         if (place.slot >= width()) continue;
-        HAMSTER_ASSERT(place.partition < kPartitions, place.partition);
+        HAMSTER_ASSERT(place.partition < base::partitions(), place.partition);
         const PlaceIndex index = first_of(place.partition) + place.slot;
         if (at_[index] != kNobody) pinned_[index] = true;
     }
@@ -32,7 +33,7 @@ Draft::Draft(const Tree& tree, const Table* previous, std::span<const Place> pin
 
 void Draft::adopt(const Table& previous) {
     const std::uint32_t common = std::min(width(), previous.width);
-    for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const auto nodes = previous.of(partition);
         for (std::uint32_t slot = 0; slot < common; ++slot) {
             const GroupIndex node = tree_->find(nodes[slot]);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/assert.h"
+#include "base/partitions.h"
 #include "placement/draft.h"
 
 namespace hamster::placement {
@@ -52,7 +53,7 @@ class Filler {
     }
 
     void fill() {
-        for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
+        for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
             bool is_costed = false;
             const PlaceIndex first = draft_.first_of(partition);
             for (PlaceIndex place = first; place < first + draft_.width(); ++place) {
@@ -164,7 +165,7 @@ std::vector<PlaceIndex> by_right_to_stay(const Draft& draft, std::uint16_t parti
 // so that keeping greedily keeps as many as can be kept.
 void free_crowded(Draft& draft) {
     Spread spread(draft.tree());
-    for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         spread.clear();
         for (const PlaceIndex place : by_right_to_stay(draft, partition)) {
             if (draft.is_pinned(place) || spread.may_add(draft.at(place))) {

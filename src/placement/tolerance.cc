@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/assert.h"
+#include "base/partitions.h"
 
 namespace hamster::placement {
 
@@ -65,7 +66,7 @@ Tolerance tolerance(const Table& table, std::span<const Node> nodes, std::uint32
     for (const Node& node : nodes) known.emplace(node.id, &node);
     constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
     Tolerance least{kMost, kMost, kMost};
-    for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const Tolerance one = of_slots(table.of(partition).first(k + m), known, m);
         least.zones = std::min(least.zones, one.zones);
         least.hosts = std::min(least.hosts, one.hosts);

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::uint64_t kLargestWeight = std::uint64_t{1} << kWeightBits;
 // Of the level to which groups fill up: at this one a node of weight 1 has all it can have.
-constexpr std::uint64_t kHighestLevel = kOneSlot << kWeightBits;
-static_assert(kHighestLevel >> kWeightBits == kOneSlot);
+constexpr std::uint64_t kHighestLevel = (kOnePlace * kPartitions) << kWeightBits;
+static_assert(kHighestLevel >> kWeightBits == kOnePlace * kPartitions);
 
 std::vector<const Node*> holders_of(std::span<const Node> nodes) {
     std::vector<const Node*> holders;
@@ -46,7 +46,7 @@ Tree::Tree(std::span<const Node> nodes, std::uint32_t width) : width_(width) {
     grow(holders);
     weigh(holders);
     limit(root(), width);
-    deal(root(), width * kOneSlot);
+    deal(root(), width * one_slot());
 }
 
 GroupIndex Tree::find(const NodeId& id) const {
@@ -122,7 +122,7 @@ void Tree::limit(GroupIndex group, std::uint32_t slots) {
 // What the group has when everybody has `level` for each unit of weight, as far as they can.
 std::uint64_t Tree::taken_at(GroupIndex group, std::uint64_t level) const {
     const Group& it = groups_[group];
-    const std::uint64_t limit = it.fair * kOneSlot;
+    const std::uint64_t limit = it.fair * one_slot();
     if (it.children.empty()) {
         if (level >= (limit << kWeightBits) / it.weight) return limit;
         return (level * it.weight) >> kWeightBits;
@@ -136,8 +136,8 @@ std::uint64_t Tree::taken_at(GroupIndex group, std::uint64_t level) const {
 void Tree::deal(GroupIndex group, std::uint64_t share) {
     Group& it = groups_[group];
     it.share = share;
-    it.least = rounded_down(share, kOneSlot);
-    it.most = rounded_up(share, kOneSlot);
+    it.least = rounded_down(share, one_slot());
+    it.most = rounded_up(share, one_slot());
     if (it.children.empty()) return;
     const auto sum_at = [&](std::uint64_t level) {
         std::uint64_t sum = 0;

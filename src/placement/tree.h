@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/partitions.h"
 #include "placement/layout.h"
 
 namespace hamster::placement {
@@ -17,7 +18,8 @@ namespace hamster::placement {
 // Shares are counted in 2^-24 places.
 inline constexpr std::uint32_t kPlaceBits = 24;
 inline constexpr std::uint64_t kOnePlace = std::uint64_t{1} << kPlaceBits;
-inline constexpr std::uint64_t kOneSlot = kOnePlace * kPartitions;  // of each partition
+// Of each partition.
+inline std::uint64_t one_slot() { return kOnePlace * base::partitions(); }
 // Rounding down or up does not see differences smaller than this: shares are this exact.
 inline constexpr std::uint64_t kInexact = kOnePlace / 64;
 

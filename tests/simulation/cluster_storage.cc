@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/partitions.h"
 #include "cluster_disks.h"
 #include "erasure/stripe.h"
 #include "meta/replica.h"
@@ -61,7 +62,7 @@ Task<void> read_all_shards(Process* process, std::shared_ptr<Errand> errand,
 std::string presence(const meta::View& view, const base::NodeId& id) {
     std::size_t slots = 0;
     std::size_t sources = 0;
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const auto places = view.places(partition);
         if (!places) continue;
         slots += static_cast<std::size_t>(std::ranges::count(places->nodes, id));

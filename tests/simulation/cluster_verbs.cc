@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/partitions.h"
 #include "cluster/keeper.h"
 #include "cluster_world.h"
 #include "placement/encoding.h"
@@ -53,7 +54,7 @@ Result<proto::Command> swapped(const meta::View& view, std::uint64_t dice) {
         return fail(Code::kPrecondition, "there are no slots to swap");
     }
     placement::Table table = placement::Table::of_width(layout.width());
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         TRY_ASSIGN(meta::PartitionPlaces places, view.places(partition));
         if (places.nodes.size() != layout.width()) return fail(Code::kCorrupt, "a narrow row");
         const std::uint64_t own = dice + partition / 2;
