@@ -129,7 +129,8 @@ std::string why_not_removed(const LayoutRows& rows, const NodeId& node) {
     const std::uint32_t slots =
         count_of(rows.places->held, node) + count_of(rows.places->owed, node);
     if (row != nullptr && !row->leaving() && slots > 0) {
-        return fmt::format("{0} still holds objects: `hamster drain {0}` first", name);
+        return fmt::format("{0} holds objects, or has a place for them: `hamster drain {0}` first",
+                           name);
     }
     if (slots > 0) {
         return fmt::format(
