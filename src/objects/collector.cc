@@ -1,10 +1,10 @@
 // Garbage: a blob whose last reference went. One node looks after it, the first of its slots' that
-// is up: others may think that it is they, which does no harm. It asks every node that may have a
-// shard to remove what it has, once the blob is older than the grace; the row goes when all have.
-// A node removes only what its own metadata says is garbage, and nothing that is read: by a reader
-// of its own, or of another node that said so in the last minute. Who reads a blob tells it to all
-// of the blob's nodes. Garbage never comes back to life, so removing it twice is harmless, and a
-// node that has no shard of it any more says so.
+// is up, and stays if there is such a one: others may think that it is they, which does no harm. It
+// asks every node that may have a shard to remove what it has, once the blob is older than the
+// grace; the row goes when all have. A node removes only what its own metadata says is garbage, and
+// nothing that is read: by a reader of its own, or of another node that said so in the last minute.
+// Who reads a blob tells it to all of the blob's nodes. Garbage never comes back to life, so
+// removing it twice is harmless, and a node that has no shard of it any more says so.
 //
 // On a full disk the grace is shorter: deleting is how a full store is helped, and pins protect the
 // readers there are. What is left of it is for the moment between a reader's view and its pins,
@@ -138,9 +138,12 @@ Result<std::vector<Collector::Due>> Collector::due_of(
     return due;
 }
 
-// The nodes that may have a shard of it. One that is no member any more has nothing of ours. One that
-// is leaving and is down may never come back, as when it is replaced because it is lost, and the row
-// would keep it among the members: what it has is an orphan if it does come back.
+// The nodes that may have a shard of it. One that is no member any more has nothing of ours. One
+// that is leaving and is down may never come back, as when it is replaced because it is lost, and
+// the row would keep it among the members: what it has is an orphan if it does come back.
+//
+// Those that are leaving come last. Whoever has not called one since it went believes that it is
+// up, and would leave the garbage to it for ever: it lost its places, so nobody probes it any more.
 Result<std::vector<NodeId>> Collector::members_of(const meta::View& view,
                                                   const meta::View::GarbageEntry& entry) const {
     const proto::Blob& blob = entry.garbage.blob();
@@ -151,14 +154,15 @@ Result<std::vector<NodeId>> Collector::members_of(const meta::View& view,
     const std::vector<NodeId> all = is_at_holder ? std::vector{holder_of(blob, options.founder)}
                                                  : homes_of(blob, places, options.founder);
     std::vector<NodeId> homes;
+    std::vector<NodeId> leaving;
     for (const NodeId& node : all) {
-        bool is_member = options.self.is_zero() || node == options.self;
-        if (!is_member) {
-            TRY_ASSIGN(const auto row, view.node(node));
-            is_member = row && (!row->leaving() || site_->is_up(node));
-        }
-        if (is_member) homes.push_back(node);
+        const bool is_here = options.self.is_zero() || node == options.self;
+        TRY_ASSIGN(const auto row, view.node(node));
+        const bool is_leaving = row && row->leaving();
+        const bool is_there = row && (!is_leaving || site_->is_up(node));
+        if (is_here || is_there) (is_leaving ? leaving : homes).push_back(node);
     }
+    homes.insert(homes.end(), leaving.begin(), leaving.end());
     return homes;
 }
 

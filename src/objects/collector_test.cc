@@ -84,6 +84,30 @@ TEST(Collect, ALeavingNodeThatIsDownKeepsNoRow) {
     run_scene({.nodes = 3, .seed = 8, .grace_ms = kGraceMs}, with_a_leaving_node_down);
 }
 
+// A node that has lost its places is not probed any more, so those that never called it believe
+// that it is up. The others believe that these look after the garbage.
+Task<void> with_a_leaving_node_down_unnoticed(SimCluster* cluster) {
+    for (const std::uint64_t size : kSizes) {
+        const std::string key = std::to_string(size);
+        auto put = co_await put_on(cluster->node(3), key, 1, size);
+        EXPECT_TRUE(put.has_value());
+        co_await erase_on(cluster->node(1), key);
+    }
+    EXPECT_EQ(view_of(cluster).blobs_held(node_id(3)).value_or(0), std::size(kSizes));
+    cluster->network.take_down(3);
+    const auto left = co_await cluster->propose(meta::testing::set_leaving(3));
+    EXPECT_EQ(left, proto::Answer::OK);
+    co_await cluster->lay(1, 1, {1, 2});
+    cluster->network.hopeful = {node_id(1)};
+    co_await collect_all(cluster, kGraceMs);
+    co_await collect_all(cluster, kGraceMs);
+    EXPECT_EQ(garbage(cluster), 0U);
+    EXPECT_EQ(view_of(cluster).blobs_held(node_id(3)).value_or(1), 0U);  // may be dismissed
+}
+TEST(Collect, ALeavingNodeThatOnlySomeKnowToBeDownKeepsNoRow) {
+    run_scene({.nodes = 3, .seed = 9, .grace_ms = kGraceMs}, with_a_leaving_node_down_unnoticed);
+}
+
 // While somebody reads, on whatever node, everything stays.
 Task<void> while_it_is_read(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3, 4});

@@ -32,10 +32,11 @@ struct Traffic {
 struct FakeNetwork {
     std::map<base::NodeId, SimNode*> nodes;
     std::map<RemoteMethod, int> calls;
-    std::map<base::NodeId, int> reads;                            // by who was asked
-    int keeps = 0;                                                // that name blobs
-    std::set<base::NodeId> down;                                  // do not answer
-    std::set<base::NodeId> doubted;                               // are believed to be down
+    std::map<base::NodeId, int> reads;  // by who was asked
+    int keeps = 0;                      // that name blobs
+    std::set<base::NodeId> down;        // do not answer
+    std::set<base::NodeId> doubted;     // are believed to be down
+    std::set<base::NodeId> hopeful;     // doubt nobody until a call of theirs fails
     std::function<runtime::Micros(const Traffic&)> delay;         // before the request
     std::function<std::optional<Error>(const Traffic&)> trouble;  // instead of the answer
     std::function<std::optional<Error>(const Traffic&, const std::string&)> instead;  // of the node
@@ -45,6 +46,7 @@ struct FakeNetwork {
     void forget() {
         down.clear();
         doubted.clear();
+        hopeful.clear();
         delay = nullptr;
         trouble = nullptr;
         instead = nullptr;
@@ -61,7 +63,7 @@ class FakeRemote final : public Remote {
   public:
     FakeRemote(FakeNetwork* network, base::NodeId self) : network_(network), self_(self) {}
     [[nodiscard]] bool is_up(base::NodeId node) const override {
-        return !network_->doubted.contains(node);
+        return network_->hopeful.contains(self_) || !network_->doubted.contains(node);
     }
     Task<Result<std::string>> call(base::NodeId to, RemoteMethod what,
                                    std::string payload) override {
@@ -77,6 +79,7 @@ class FakeRemote final : public Remote {
         const auto found = network_->nodes.find(to);
         const bool is_gone = network_->down.contains(to) || network_->down.contains(self_);
         if (found == network_->nodes.end() || is_gone) {
+            network_->hopeful.erase(self_);
             co_return fail(Code::kUnavailable, "nobody there");
         }
         if (network_->trouble) {
