@@ -41,6 +41,7 @@ bench: setup ## measure the promises and write docs/performance.md
 	@$(call BUILD,release) hamster hamster-erasure-bench
 	@python3 tests/bench/run.py build/release/hamster
 	@python3 tests/bench/cluster.py build/release/hamster
+	@python3 tests/bench/erasure.py build/release/hamster
 
 lint: setup ## rooms, determinism, format, clang-tidy (all files with CI=true, else changed ones)
 	@scripts/lint

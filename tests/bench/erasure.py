@@ -29,13 +29,16 @@ def wait_for(what, condition):
         time.sleep(0.2)
 
 
+def is_whole(repair):
+    return repair and not any(repair[kind]["shards"] for kind in ("missing", "moving", "damaged"))
+
+
 def is_redundant(cluster, node):
     status = node.status().get("cluster", {})
-    members = status.get("members", [])
-    return (status.get("layout", {}).get("profile") == "4+2" and status["layout"]["is_settled"]
-            and len(members) == len(cluster.nodes)
-            and all(m["state"] == "up" and m["repair"]["backlog_bytes"] == 0
-                    and m["repair"]["degraded_objects"] == 0 for m in members))
+    layout, members = status.get("layout") or {}, status.get("members", [])
+    return (layout.get("profile") == "4+2" and layout["slots_moving"] == 0
+            and not layout["degraded"] and len(members) == len(cluster.nodes)
+            and all(m["state"] == "up" and is_whole(m["repair"]) for m in members))
 
 
 def bytes_per_s(report):

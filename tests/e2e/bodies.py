@@ -62,6 +62,28 @@ def put_until_known(clients, path, body, headers=None):
         time.sleep(0.05)
 
 
+def get_until_known(clients, path, expected):
+    """Reads until one node answers; what it answers must be right."""
+    deadline = time.monotonic() + PATIENCE_S
+    for turn in range(10_000):
+        try:
+            status, _, got = clients[turn % len(clients)].request("GET", path)
+            if status == 200:
+                assert got == expected, (path, len(got), len(expected))
+                return turn
+            assert status in UNKNOWN, (path, status, got)
+        except (OSError, http.client.HTTPException) as error:
+            got = error
+        assert time.monotonic() < deadline, f"{path}: not read in {PATIENCE_S} s: {got}"
+        time.sleep(0.05)
+
+
+def sample(stored, count, seed):
+    """Paths of `count` bodies, drawn by chance; of all if there are no more."""
+    paths = sorted(stored.sizes)
+    return random.Random(seed).sample(paths, min(count, len(paths)))
+
+
 def put_multipart(client, path, name, size):
     """In parts of 5 MiB, uploaded out of order, one of them twice; the last one is short."""
     status, _, answer = client.request("POST", path, {"uploads": ""})
@@ -151,10 +173,12 @@ def read_or_refuse(node, stored):
 
 
 class Writer(threading.Thread):
-    """Keeps writing through the nodes that are up, and overwrites and deletes some of it."""
+    """Keeps writing through the nodes that are up, and reads some of it back. `pause_s` between two
+    bodies: a test that takes minutes is about the requests, not about how many there are."""
 
-    def __init__(self, cluster, stored, number=0, size=300_000):
+    def __init__(self, cluster, stored, number=0, size=300_000, pause_s=0.0):
         super().__init__(daemon=True)
+        self.pause_s = pause_s
         self.cluster = cluster
         self.stored = stored
         self.rng = random.Random(number)
@@ -167,7 +191,7 @@ class Writer(threading.Thread):
 
     def run(self):
         try:
-            while not self.stopping.is_set():
+            while not self.stopping.wait(self.pause_s):
                 self.write_one()
         except BaseException as error:  # told by stop()
             self.problem = error
@@ -179,10 +203,12 @@ class Writer(threading.Thread):
         self.rng.shuffle(nodes)
         clients = [node.client(30) for node in nodes]
         self.retries += put_until_known(clients, path, content(path, size))
-        for client in clients:
-            client.close()
         self.stored.expect(path, path, size)
         self.written += 1
+        old = self.rng.choice(list(self.stored.sizes))
+        self.retries += get_until_known(clients, old, self.stored.body(old))
+        for client in clients:
+            client.close()
 
     def stop(self):
         self.stopping.set()
