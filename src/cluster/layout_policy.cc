@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "base/assert.h"
@@ -55,7 +56,9 @@ class LayoutPolicy {
     // Who takes over from `node`, as soon as it can.
     [[nodiscard]] const LayoutNode* successor_of(const LayoutNode& node) const;
     [[nodiscard]] bool waits_for_places(const LayoutNode& node) const;
-    [[nodiscard]] Profile wanted_profile() const;
+    [[nodiscard]] Profile wanted_profile() const { return profile_on(holders_.size()); }
+    [[nodiscard]] Profile profile_on(std::size_t nodes) const;
+    [[nodiscard]] LayoutStep change_profile(const Profile& profile, std::string_view why) const;
     // Blobs are wider than the nodes are many.
     [[nodiscard]] bool is_too_few() const { return facts_.widest > holders_.size(); }
     [[nodiscard]] bool is_alone() const;
@@ -133,9 +136,9 @@ Nodes LayoutPolicy::all_with_places() const {
     return all;
 }
 
-Profile LayoutPolicy::wanted_profile() const {
-    const bool fits = facts_.pinned && facts_.pinned->width() <= holders_.size();
-    return fits ? *facts_.pinned : placement::profile_for(holders_.size());
+Profile LayoutPolicy::profile_on(std::size_t nodes) const {
+    const bool fits = facts_.pinned && facts_.pinned->width() <= nodes;
+    return fits ? *facts_.pinned : placement::profile_for(nodes);
 }
 
 LayoutStep LayoutPolicy::next() const {
@@ -206,20 +209,28 @@ LayoutStep LayoutPolicy::change_table() const {
 }
 
 // Nobody's places go before the wide blobs have become narrower: those that are leaving hold them
-// until then, as far as they are there.
+// until then, as far as they are there. Where most nodes are gone for good, the rest goes on with
+// the places it has, and with what its number can bear; what is missing returns with new nodes.
 LayoutStep LayoutPolicy::change_while_too_few() const {
-    const Profile profile = wanted_profile();
     if (!has_strangers()) {
-        if (profile == facts_.profile) return {};
-        return PutTable{facts_.table, profile,
-                        "new objects become " + placement::to_string(profile) +
-                            ": there are too few nodes for wider ones"};
+        return change_profile(wanted_profile(), "there are too few nodes for wider ones");
     }
     const Nodes all = all_with_places();
-    if (all.size() < facts_.widest) return {};
+    if (all.size() < facts_.widest) {
+        const auto left = static_cast<std::size_t>(std::ranges::count_if(
+            holders_, [this](const LayoutNode* node) { return has_places(node->id); }));
+        if (left == 0) return {};
+        return change_profile(profile_on(left), "the other nodes are gone for good");
+    }
     auto table = placement::compute(&facts_.table, as_holders(all), facts_.widest);
     HAMSTER_ASSERT(table.has_value());
-    return PutTable{std::move(*table), profile, "places of nodes that are gone for good"};
+    return PutTable{std::move(*table), wanted_profile(), "places of nodes that are gone for good"};
+}
+
+LayoutStep LayoutPolicy::change_profile(const Profile& profile, std::string_view why) const {
+    if (profile == facts_.profile) return {};
+    return PutTable{facts_.table, profile,
+                    fmt::format("new objects become {}: {}", placement::to_string(profile), why)};
 }
 
 // A re-encoding that is under way follows the profile. One that makes room for a node to leave

@@ -108,12 +108,16 @@ void Scene::put_table(const PutTable& step) {
     ASSERT_FALSE(placement::flaw_of(step.table)) << *placement::flaw_of(step.table);
     ASSERT_LE(step.profile.width(), step.table.width);
     ASSERT_GE(step.table.width, facts.widest) << "blobs lose their slots";
-    for (const NodeId& holder : step.table.nodes) {
-        ASSERT_TRUE(has(number_of(holder))) << "no member: " << holder.hex();
+    const std::uint32_t kept = std::min(step.table.width, facts.table.width);
+    for (std::uint16_t partition = 0; partition < placement::kPartitions; ++partition) {
+        for (std::uint8_t slot = 0; slot < step.table.width; ++slot) {
+            const NodeId& holder = step.table.at({partition, slot});
+            const bool stays = slot < kept && facts.table.at({partition, slot}) == holder;
+            ASSERT_TRUE(stays || has(number_of(holder))) << "no member: " << holder.hex();
+        }
     }
     const bool changes = step.table != facts.table || step.profile != facts.profile;
     ASSERT_TRUE(changes || facts.version == 0) << step.why;
-    const std::uint32_t kept = std::min(step.table.width, facts.table.width);
     for (std::uint16_t partition = 0; partition < placement::kPartitions; ++partition) {
         for (std::uint8_t slot = 0; slot < kept; ++slot) {
             const NodeId& was = facts.table.at({partition, slot});
@@ -416,7 +420,8 @@ TEST(LayoutPolicy, PlacesOfLostNodesWaitForNewOnes) {
     Scene scene = grown(3);
     scene.lose(2);
     scene.lose(3);
-    EXPECT_EQ(scene.course(), "");
+    EXPECT_EQ(scene.course(), "1+0/3") << "it can write, and nothing is re-encoded";
+    EXPECT_EQ(scene.placed(), (std::set<std::uint64_t>{1, 2, 3}));
     EXPECT_EQ(layout_hindrance(scene.facts), "objects need 3 nodes and there are 1: add nodes");
     scene.facts.nodes.push_back(node(4));
     EXPECT_EQ(scene.course(), "");
@@ -424,6 +429,16 @@ TEST(LayoutPolicy, PlacesOfLostNodesWaitForNewOnes) {
     EXPECT_EQ(scene.course(), "2+1/3");
     EXPECT_EQ(scene.placed(), (std::set<std::uint64_t>{1, 4, 5}));
     EXPECT_EQ(layout_hindrance(scene.facts), "");
+}
+
+TEST(LayoutPolicy, WhoIsLeftWritesWithThePlacesItHas) {
+    Scene scene = grown(6);
+    for (const std::uint64_t lost : {1U, 3U, 4U, 6U}) scene.lose(lost);
+    scene.facts.nodes.push_back(node(7));  // has none yet
+    EXPECT_EQ(scene.course(), "1+1/6");
+    for (const std::uint64_t come : {8U, 9U, 10U}) scene.facts.nodes.push_back(node(come));
+    EXPECT_EQ(scene.course(), "4+2/6");
+    EXPECT_EQ(scene.placed(), (std::set<std::uint64_t>{2, 5, 7, 8, 9, 10}));
 }
 
 // Random clusters, in which anything happens at any time.

@@ -54,8 +54,16 @@ std::uint64_t widest(const GeometryCounts& counts) {
 }
 
 Result<Refusal> judge_nodes(const Txn& txn, const placement::Table& table) {
-    const std::set<NodeId> all(table.nodes.begin(), table.nodes.end());
-    for (const NodeId& node : all) {
+    TRY_ASSIGN(const auto before, load_all_places(txn));
+    std::set<NodeId> newcomers;
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
+        const auto nodes = table.of(partition);
+        const auto& old = before[partition].nodes;
+        for (std::size_t slot = 0; slot < nodes.size(); ++slot) {
+            if (slot >= old.size() || nodes[slot] != old[slot]) newcomers.insert(nodes[slot]);
+        }
+    }
+    for (const NodeId& node : newcomers) {
         if (node.is_zero())
             return refuse(Answer::INVALID_REQUEST, "the table has a slot of nobody");
         TRY_ASSIGN(const bool is_member, txn.exists(node_row(node)));

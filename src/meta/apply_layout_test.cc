@@ -297,7 +297,8 @@ TEST_F(LayoutTest, ANodeWithSlotsIsNotRemoved) {
     EXPECT_EQ(replica_.status(remove_node(2)), Answer::OK);
     EXPECT_EQ(replica_.status(remove_node(3, true)), Answer::OK);  // with what it held
     EXPECT_EQ(places().nodes, (std::vector{n(1), n(3)}));
-    refused(set_layout(2, 1, 1, table), Answer::NO_SUCH_NODE);
+    refused(set_layout(2, 1, 1, table_of({3, 1})), Answer::NO_SUCH_NODE);
+    EXPECT_EQ(replica_.status(set_layout(2, 1, 0, table)), Answer::OK);  // it gets no new place
     EXPECT_EQ(lay(1, 1, {1, 4}), Answer::OK);  // from a source that is out of reach
     EXPECT_EQ(places().sources, (std::vector<Source>{{slot(1), n(3)}}));
 }

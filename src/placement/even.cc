@@ -1,5 +1,6 @@
 // The step that makes the slots of every node even.
 #include <algorithm>
+#include <vector>
 
 #include "placement/draft.h"
 
@@ -7,25 +8,53 @@ namespace hamster::placement {
 
 namespace {
 
-// Swaps the slots of two nodes in a partition.
+// Swaps the slots of two nodes in a partition. Where slots are new the swaps that make most even
+// for the shards they copy come first: those of a new node, with one that has an old slot. In any
+// order of swaps more than twice as much would be copied.
 class Evener {
   public:
-    Evener(Draft& draft, Scope scope) : draft_(draft), scope_(scope) {}
+    Evener(Draft& draft, Scope scope)
+        : draft_(draft), scope_(scope), allowed_(draft.places() / draft.width()) {}
 
     void even() {
-        while (pass()) {  // ends: each swap makes the same sums over all nodes better
+        if (scope_ == Scope::kNew) {  // no swap copies anything
+            while (pass()) {
+            }
+            return;
+        }
+        for (const std::int64_t more : {std::int64_t{1}, std::int64_t{kMaxWidth}}) {
+            for (std::int64_t& allowed : allowed_) allowed += more;
+            for (worth_ = kMostWorth; worth_ > 0; worth_ /= 2) {
+                while (pass()) {  // ends: each swap makes the same sums over all nodes better
+                }
+            }
         }
     }
 
   private:
+    // Whether a shard is copied when the node has the place. In new slots there are none yet.
+    [[nodiscard]] std::int64_t copies(PlaceIndex place, GroupIndex node) const {
+        return draft_.before(place) == kNobody || draft_.before(place) == node ? 0 : 1;
+    }
+    [[nodiscard]] std::int64_t copied_by_swap(PlaceIndex one, PlaceIndex other) const {
+        const GroupIndex node = draft_.at(one);
+        const GroupIndex other_node = draft_.at(other);
+        return copies(one, other_node) + copies(other, node) - copies(one, node) -
+               copies(other, other_node);
+    }
+
     bool pass() {
         bool has_swapped = false;
         for (PlaceIndex one = 0; one < draft_.places(); ++one) {
             if (!draft_.is_in(scope_, one)) continue;
             const PlaceIndex end = draft_.first_of(draft_.partition_of(one)) + draft_.width();
             for (PlaceIndex other = one + 1; other < end; ++other) {
-                if (!draft_.is_in(scope_, other) || !is_better_swapped(one, other)) continue;
+                if (!draft_.is_in(scope_, other)) continue;
+                const std::int64_t copied = copied_by_swap(one, other);
+                std::int64_t& allowed = allowed_[draft_.partition_of(one)];
+                if (copied > allowed || !is_better_swapped(one, other, copied)) continue;
                 draft_.swap(one, other);
+                allowed -= copied;
                 has_swapped = true;
             }
         }
@@ -34,9 +63,9 @@ class Evener {
 
     // Even enough comes first; then, where it costs no movement, the spread of the lower slots, and
     // then perfectly even.
-    bool is_better_swapped(PlaceIndex one, PlaceIndex other) const {
+    bool is_better_swapped(PlaceIndex one, PlaceIndex other, std::int64_t copied) const {
         const std::int64_t rough = change_by_swap(one, other, kEvenEnough);
-        if (rough != 0) return rough < 0;
+        if (rough != 0) return rough < 0 && -rough >= worth_ * copied;
         if (draft_.is_kept(one) || draft_.is_kept(other)) return false;
         const GroupIndex node = draft_.at(one);
         const GroupIndex other_node = draft_.at(other);
@@ -75,8 +104,13 @@ class Evener {
     static constexpr std::uint32_t kEvenEnough = 64;  // a 64th of the share is slack
     static constexpr std::uint32_t kPerfect = UINT32_MAX;
 
+    // No swap makes the sums better by more than this.
+    static constexpr std::int64_t kMostWorth = 8 * std::int64_t{kPartitions};
+
     Draft& draft_;
     Scope scope_;
+    std::vector<std::int64_t> allowed_;  // shards of each partition that may be copied still
+    std::int64_t worth_ = 0;  // by which a swap is to make the sums better for each shard it copies
 };
 
 }  // namespace

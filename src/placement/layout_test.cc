@@ -279,6 +279,44 @@ TEST(Layout, EvenSlotsOnRequest) {
     EXPECT_EQ(computed(&*even, equal_nodes(6), 6), *even);
 }
 
+// Of places below `width`, those whose node changes.
+std::uint32_t moved_below(const Table& before, const Table& after, std::uint32_t width) {
+    std::uint32_t moved = 0;
+    for (std::uint16_t partition = 0; partition < kPartitions; ++partition) {
+        for (std::uint8_t slot = 0; slot < width; ++slot) {
+            const Place place{partition, slot};
+            if (before.at(place) != after.at(place)) ++moved;
+        }
+    }
+    return moved;
+}
+
+// A cluster grows node by node, and its slots with it: objects of before have shards in the lower
+// slots only, and of these a new node gets its share, and not many more move.
+TEST(Layout, NewSlotsMoveLittleOfWhatIsThere) {
+    Table table = computed(nullptr, equal_nodes(1), 1);
+    for (const auto& [count, width] : std::vector<std::pair<std::uint64_t, std::uint32_t>>{
+             {2, 2}, {3, 3}, {4, 3}, {5, 5}, {6, 6}, {7, 6}, {8, 6}}) {
+        const std::vector<Node> nodes = equal_nodes(count);
+        const Table before = table;
+        const auto next = width > before.width ? compute_with_even_slots(&before, nodes, width)
+                                               : compute(&before, nodes, width);
+        ASSERT_TRUE(next.has_value());
+        table = *next;
+        for (const std::uint32_t of : {2U, 3U, 5U, 6U}) {
+            if (of > before.width) continue;
+            const std::uint32_t moved = moved_below(before, table, of);
+            const std::uint64_t share = std::uint64_t{kPartitions} * of / count;
+            EXPECT_LE(moved, share * 115 / 100) << count << " nodes, objects of " << of;  // 109
+        }
+        for (const auto& [node, slots] : slots_of(table)) {
+            for (const std::uint32_t places : slots) {
+                EXPECT_NEAR(places, kPartitions / count, kPartitions / count / 50);
+            }
+        }
+    }
+}
+
 TEST(Layout, TheOrderOfTheNodesDoesNotMatter) {
     std::vector<Node> nodes = mixed_nodes();
     const Table table = computed(nullptr, nodes, 6);
