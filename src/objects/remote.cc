@@ -23,6 +23,8 @@ static_assert(KeptTable::kKept >= std::chrono::milliseconds(3 * kKeepIntervalMs)
 // How often nodes that have slots are asked whether they are there. Whoever chooses where a body
 // goes shall know of a node that is down before it fails him.
 constexpr std::uint64_t kProbeIntervalMs = 1'000;
+// Until there is a layout to look at: who has just started believes that every node is up.
+constexpr std::uint64_t kFirstProbeMs = 50;
 
 // What became of a read elsewhere, for whoever reads here. What the holder says about the slice
 // itself is true here as well; whatever else goes wrong means: not now.
@@ -212,8 +214,8 @@ Task<bool> ServiceImpl::keep_at(base::NodeId holder) {
 // What is heard of a node is remembered by whoever carries the request: Remote::is_up(). One that
 // does not answer is not waited for.
 Task<void> ServiceImpl::probe_loop() {
-    while (true) {
-        const bool go_on = co_await pause(kProbeIntervalMs);
+    for (bool has_begun = false;;) {
+        const bool go_on = co_await pause(has_begun ? kProbeIntervalMs : kFirstProbeMs);
         if (!go_on) co_return;
         incoming_.sweep();
         if (!is_shared()) continue;
@@ -222,6 +224,7 @@ Task<void> ServiceImpl::probe_loop() {
         // Before there is a layout nobody chooses nodes; a probe that failed would only put off the
         // next dial, which a read may need.
         if (!table || table->version() == 0) continue;
+        has_begun = true;
         for (const base::NodeId& node : table->nodes()) {
             if (!gate_.is_open() || is_self(node) || !probed_.insert(node).second) continue;
             runtime::spawn(control_->executor, gate_, "probe", probe(node));

@@ -377,6 +377,29 @@ TEST(KeptTable, ForgetsAfterOneToTwoPeriods) {
     EXPECT_FALSE(renewed.is_kept(blob_id(1), start + 100'000 * second));
 }
 
+Task<void> restart(SimNode* node) {
+    co_await node->objects->stop();
+    node->objects = make_service(node->world, node->router.get(), node->shards.get(), node->options,
+                                 &node->metrics);
+}
+
+// Who has asked nobody yet believes that all are up. A body that is too long to be sent twice must
+// not be the one to find out.
+Task<void> starts_beside_a_dead_node(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    SimNode* const node = cluster->node(2);
+    cluster->network.take_down(3);
+    co_await runtime::run_on(node->world->executor, restart(node));
+    cluster->network.hopeful.insert(node_id(2));
+    co_await cluster->sleep_ms(200);
+    auto body = co_await store_on(node, 1, 1'000'000);
+    EXPECT_TRUE(body.has_value());
+    if (!body) co_return;
+    EXPECT_EQ(body->blob->geometry().k(), 1U);
+    EXPECT_EQ(body->blob->geometry().missing(), 0U);
+}
+TEST(Probe, ANodeThatStartsLooksWhoIsUp) { run_scene({.nodes = 3}, starts_beside_a_dead_node); }
+
 TEST(KeptTable, KeepsEverythingAtFirstAndWhenItIsFull) {
     const runtime::Time start{0};
     const Micros second = std::chrono::seconds(1);

@@ -55,6 +55,14 @@ std::string difference(const Rows& a, const Rows& b) {
 
 }  // namespace
 
+void SimCluster::note_removed(const meta::View& view) {
+    for (const auto& member : members_) {
+        if (!member->id.is_zero() && view.is_removed(member->id).value_or(false)) {
+            member->is_removed = true;
+        }
+    }
+}
+
 std::string SimCluster::unsettled() {
     Member* const head = leader();
     if (head == nullptr) return "nobody leads";
@@ -62,6 +70,7 @@ std::string SimCluster::unsettled() {
     const raft::Driver& driver = head->node()->metadata().driver();
     const auto nodes = view.nodes();
     if (!nodes) return "the members cannot be read: " + nodes.error().context;
+    note_removed(view);
     bool is_leaving = false;
     std::set<base::NodeId> ids;
     for (const proto::Node& node : *nodes) {
@@ -69,9 +78,6 @@ std::string SimCluster::unsettled() {
         is_leaving = is_leaving || node.leaving();
     }
     for (const auto& member : members_) {
-        if (!member->id.is_zero() && view.is_removed(member->id).value_or(false)) {
-            member->is_removed = true;
-        }
         if (!member->has_begun || member->is_removed || member->has_bad_token) continue;
         if (member->node() == nullptr || member->is_stopping) {
             return member->name() + " does not serve";

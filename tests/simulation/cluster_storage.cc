@@ -283,6 +283,7 @@ std::string ClusterStorage::gap(Tidiness wanted) {
     Member* const head = cluster_->leader();
     if (head == nullptr) return "nobody leads";
     const meta::View view = head->node()->metadata().here();
+    cluster_->note_removed(view);
     for (const base::NodeId& id : dead_) {
         const auto row = view.node(id);
         if (row && *row) return "a disk was lost, and " + presence(view, id);

@@ -12,6 +12,7 @@
 
 #include "cluster_member.h"
 #include "cluster_plan.h"
+#include "meta/view.h"
 #include "report.h"
 #include "runtime/prng.h"
 #include "runtime/sim/simulator.h"
@@ -73,6 +74,8 @@ class SimCluster {
     [[nodiscard]] Member* any_serving();
     // Who has applied all that anybody ever had; null: nobody who serves has.
     [[nodiscard]] Member* most_advanced();
+    // Marks who was removed, also by the cluster itself, as those that were replaced are.
+    void note_removed(const meta::View& view);
     // All who should be members are, and are told alike. Empty, or what is missing.
     [[nodiscard]] std::string unsettled();
     // The layout has the profile for those that began, and no slot moves.
