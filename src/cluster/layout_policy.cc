@@ -218,7 +218,8 @@ LayoutStep LayoutPolicy::change_while_too_few() const {
     const Nodes all = all_with_places();
     if (all.size() < facts_.widest) {
         const auto left = static_cast<std::size_t>(std::ranges::count_if(
-            holders_, [this](const LayoutNode* node) { return has_places(node->id); }));
+            holders_,
+            [this](const LayoutNode* node) { return node->ready && has_places(node->id); }));
         if (left == 0) return {};
         return change_profile(profile_on(left), "the other nodes are gone for good");
     }
@@ -234,10 +235,12 @@ LayoutStep LayoutPolicy::change_profile(const Profile& profile, std::string_view
 }
 
 // A re-encoding that is under way follows the profile. One that makes room for a node to leave
-// begins by itself, and goes on until the wide blobs are gone from all disks.
+// begins by itself, and goes on until the wide blobs are gone from all disks. Where nodes are gone
+// for good none begins: what is left of their blobs is to become whole again.
 LayoutStep LayoutPolicy::change_reencode() const {
     if (holders_.empty()) return {};
-    const bool is_needed = is_too_few() && facts_.profile.width() <= holders_.size();
+    const bool is_needed =
+        is_too_few() && facts_.profile.width() <= holders_.size() && !has_strangers();
     if (!facts_.reencode && !is_needed) return {};
     if (facts_.reencode != facts_.profile) {
         return StartReencode{facts_.profile, is_needed ? "there are too few nodes for wider objects"

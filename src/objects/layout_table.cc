@@ -44,7 +44,21 @@ Task<Result<std::shared_ptr<const LayoutTable>>> LayoutTable::read(runtime::Worl
             co_await world->clock.sleep(runtime::Micros(0));
         }
     }
-    co_return std::make_shared<LayoutTable>(layout.version(), profile, std::move(partitions));
+    auto table = std::make_shared<LayoutTable>(layout.version(), profile, std::move(partitions));
+    if (layout.version() > 0) {
+        CO_TRY(table->forget_strangers(view));
+    }
+    co_return table;
+}
+
+Result<void> LayoutTable::forget_strangers(const meta::View& view) {
+    TRY_ASSIGN(const auto members, view.nodes());
+    std::erase_if(nodes_, [&members](const base::NodeId& node) {
+        return std::ranges::none_of(members, [&node](const proto::Node& member) {
+            return member.node_id() == node.view();
+        });
+    });
+    return {};
 }
 
 void LayoutCache::put(std::shared_ptr<const LayoutTable> table, runtime::Time now) {

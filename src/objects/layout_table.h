@@ -35,10 +35,13 @@ class LayoutTable {
     [[nodiscard]] const std::vector<base::NodeId>& nodes_of(std::uint16_t partition) const {
         return partitions_.size() == 1 ? partitions_.front() : partitions_[partition];
     }
-    // All that have a slot, in id order.
+    // All members that have a slot, in id order. Nodes that are gone for good may have slots, too,
+    // until there are others for these.
     [[nodiscard]] const std::vector<base::NodeId>& nodes() const { return nodes_; }
 
   private:
+    Result<void> forget_strangers(const meta::View& view);
+
     std::uint64_t version_;
     erasure::Profile profile_;
     std::vector<std::vector<base::NodeId>> partitions_;

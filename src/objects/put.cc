@@ -159,7 +159,7 @@ Task<Result<StoredBody>> ServiceImpl::store_small(base::Buffer body, std::option
         auto chosen = co_await choose_target(true);
         CO_TRY_ASSIGN(target, chosen);
     }
-    if (target->nodes.size() == 1) {
+    if (target->nodes.size() == 1 && is_self(target->nodes.front())) {
         auto stored = co_await send_small(std::move(body), std::move(*target), std::move(lease));
         co_return stored;
     }

@@ -278,7 +278,8 @@ class Cluster:
             told.update(status.get("cluster") or {})
             layout, members = told.get("layout"), told.get("members")
             return (layout and members and layout["slots_moving"] == 0 and not layout["degraded"]
-                    and all(m["state"] == "up" and is_whole(m["repair"]) for m in members))
+                    and all(m["state"] in ("up", "drained") and is_whole(m["repair"])
+                            for m in members))
         wait_for(lambda: f"redundancy: {told}", whole, limit_s)
 
     def forget(self, node):

@@ -272,6 +272,8 @@ def test_a_damaged_vote_is_never_believed(three):
     assert victim.wait_end() == 1
     assert "meta/vote" in victim.log() and "remove" in victim.log(), victim.log()
     asked = three.any()
+    run = asked.verb("drain", victim.name, "-reencode", "-wait", limit_s=120)
+    assert run.returncode == 0, (run.stdout, run.stderr)
     assert asked.json("remove", victim.name)["removed"] == victim.name
     victim.data_dir += "-new"
     victim.start(token=asked.token())

@@ -1,8 +1,8 @@
 """Growth moves what it must, and not much more."""
 import hashlib
 
-from bodies import content, put_until_known, read_all, Stored
-from cluster import Cluster
+from bodies import Stored, content, put_until_known, read_all
+from cluster import Cluster, wait_for
 
 BODIES = 500
 SIZE = 150_000   # larger than a small body: one shard for each slot of the profile
@@ -26,7 +26,8 @@ def test_growth_moves_little(tmp_path):
         shards = BODIES * SIZE * 3 / 2
         for profile in ("2+1", "3+2", "4+2", "4+2"):
             before = restored(cluster)
-            cluster.grow()
+            new = cluster.grow()
+            wait_for("the new node has slots", lambda n=new: cluster.members()[n.name]["slots"])
             cluster.wait_profile(profile)
             cluster.wait_redundant()
             nodes = len(cluster.nodes)
