@@ -134,6 +134,14 @@ void Links::note_up(NodeId node, bool is_up) {
     }
 }
 
+std::vector<NodeId> Links::others() const {
+    std::vector<NodeId> others;
+    for (const auto& [id, node] : roster_->nodes()) {
+        if (id != self_) others.push_back(id);
+    }
+    return others;
+}
+
 bool Links::is_up(NodeId node) const {
     const std::lock_guard lock(down_mutex_);
     return !down_.contains(node);

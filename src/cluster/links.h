@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "cluster/roster.h"
@@ -56,6 +57,7 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     // objects::Remote: any loop.
     [[nodiscard]] bool has_others() const override { return has_others_.load(); }
     void set_has_others(bool has_others) { has_others_ = has_others; }
+    [[nodiscard]] std::vector<NodeId> others() const override;  // control loop
     // As the last request of objects to the node found it.
     [[nodiscard]] bool is_up(NodeId node) const override;
     runtime::Task<Result<std::string>> call(NodeId holder, objects::RemoteMethod what,

@@ -142,8 +142,8 @@ Result<std::vector<Collector::Due>> Collector::due_of(
 // that is leaving and is down may never come back, as when it is replaced because it is lost, and
 // the row would keep it among the members: what it has is an orphan if it does come back.
 //
-// Those that are leaving come last. Whoever has not called one since it went believes that it is
-// up, and would leave the garbage to it for ever: it lost its places, so nobody probes it any more.
+// Those that are leaving come last. One may be gone for good, and whoever has not noticed that
+// would leave the garbage to it.
 Result<std::vector<NodeId>> Collector::members_of(const meta::View& view,
                                                   const meta::View::GarbageEntry& entry) const {
     const proto::Blob& blob = entry.garbage.blob();

@@ -84,8 +84,8 @@ TEST(Collect, ALeavingNodeThatIsDownKeepsNoRow) {
     run_scene({.nodes = 3, .seed = 8, .grace_ms = kGraceMs}, with_a_leaving_node_down);
 }
 
-// A node that has lost its places is not probed any more, so those that never called it believe
-// that it is up. The others believe that these look after the garbage.
+// Those that have never called the node believe that it is up, and the others believe that these
+// look after the garbage: nobody may leave it to the node for ever.
 Task<void> with_a_leaving_node_down_unnoticed(SimCluster* cluster) {
     for (const std::uint64_t size : kSizes) {
         const std::string key = std::to_string(size);

@@ -20,8 +20,9 @@ namespace {
 // Three of them fit into the time for which a holder remembers.
 constexpr std::uint64_t kKeepIntervalMs = 20'000;
 static_assert(KeptTable::kKept >= std::chrono::milliseconds(3 * kKeepIntervalMs));
-// How often nodes that have slots are asked whether they are there. Whoever chooses where a body
-// goes shall know of a node that is down before it fails him.
+// How often the other members are asked whether they are there. Whoever chooses where a body goes
+// shall know of a node that is down before it fails him. One that has lost its slots may still have
+// the only copy of something, or be waited for: it is asked as long as it is a member.
 constexpr std::uint64_t kProbeIntervalMs = 1'000;
 // Until there is a layout to look at: who has just started believes that every node is up.
 constexpr std::uint64_t kFirstProbeMs = 50;
@@ -225,8 +226,8 @@ Task<void> ServiceImpl::probe_loop() {
         // next dial, which a read may need.
         if (!table || table->version() == 0) continue;
         has_begun = true;
-        for (const base::NodeId& node : table->nodes()) {
-            if (!gate_.is_open() || is_self(node) || !probed_.insert(node).second) continue;
+        for (const base::NodeId& node : options_.remote->others()) {
+            if (!gate_.is_open() || !probed_.insert(node).second) continue;
             runtime::spawn(control_->executor, gate_, "probe", probe(node));
         }
     }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
@@ -25,6 +26,8 @@ class Remote {
     virtual ~Remote() = default;
     // False: no other node belongs to the cluster, so nobody else reads what lies here. Any loop.
     [[nodiscard]] virtual bool has_others() const { return true; }
+    // The other members, as far as this node knows. Control loop.
+    [[nodiscard]] virtual std::vector<base::NodeId> others() const = 0;
     // Whether the node was in order when it was last heard of. A guess: for who has a choice. Any
     // loop.
     [[nodiscard]] virtual bool is_up(base::NodeId node) const = 0;

@@ -400,6 +400,29 @@ Task<void> starts_beside_a_dead_node(SimCluster* cluster) {
 }
 TEST(Probe, ANodeThatStartsLooksWhoIsUp) { run_scene({.nodes = 3}, starts_beside_a_dead_node); }
 
+// A node that is drained goes on when it was down for a while: others ask it again, though it has
+// no places any more.
+Task<void> comes_back_without_places(SimCluster* cluster) {
+    auto put = co_await put_on(cluster->node(3), "key", 1, 100'000);
+    EXPECT_TRUE(put.has_value());
+    const auto left = co_await cluster->propose(meta::testing::set_leaving(3));
+    EXPECT_EQ(left, proto::Answer::OK);
+    cluster->network.take_down(3);
+    co_await cluster->lay(1, 1, {1, 2});
+    for (const bool is_back : {false, true}) {
+        if (is_back) cluster->network.down.clear();
+        co_await cluster->sleep_ms(2000);
+        for (std::uint64_t number = 1; number <= 2; ++number) {
+            co_await reconcile_on(cluster->node(number));
+        }
+        auto viewed = co_await cluster->node(1)->group->view();
+        EXPECT_EQ(viewed->blobs_held(node_id(3)).value_or(2), is_back ? 0U : 1U);
+    }
+}
+TEST(Probe, ANodeWithoutPlacesIsMissedAndFoundAgain) {
+    run_scene({.nodes = 3}, comes_back_without_places);
+}
+
 TEST(KeptTable, KeepsEverythingAtFirstAndWhenItIsFull) {
     const runtime::Time start{0};
     const Micros second = std::chrono::seconds(1);

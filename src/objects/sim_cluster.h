@@ -35,7 +35,7 @@ struct FakeNetwork {
     std::map<base::NodeId, int> reads;  // by who was asked
     int keeps = 0;                      // that name blobs
     std::set<base::NodeId> down;        // do not answer
-    std::set<base::NodeId> doubted;     // are believed to be down
+    std::set<base::NodeId> doubted;     // are believed to be down, until they answer
     std::set<base::NodeId> hopeful;     // doubt nobody until a call of theirs fails
     std::function<runtime::Micros(const Traffic&)> delay;         // before the request
     std::function<std::optional<Error>(const Traffic&)> trouble;  // instead of the answer
@@ -62,6 +62,13 @@ struct FakeNetwork {
 class FakeRemote final : public Remote {
   public:
     FakeRemote(FakeNetwork* network, base::NodeId self) : network_(network), self_(self) {}
+    [[nodiscard]] std::vector<base::NodeId> others() const override {
+        std::vector<base::NodeId> others;
+        for (const auto& [id, node] : network_->nodes) {
+            if (id != self_) others.push_back(id);
+        }
+        return others;
+    }
     [[nodiscard]] bool is_up(base::NodeId node) const override {
         return network_->hopeful.contains(self_) || !network_->doubted.contains(node);
     }
@@ -92,6 +99,7 @@ class FakeRemote final : public Remote {
             if (said) co_return std::unexpected(*said);
         }
         if (network_->tamper_request) network_->tamper_request(traffic, payload);
+        network_->doubted.erase(to);
         SimNode* const node = found->second;
         auto answer = co_await runtime::run_on(
             node->world->executor, node->objects->serve(self_, what, std::move(payload)));

@@ -196,6 +196,7 @@ class Cluster:
         self.home = str(home)
         os.makedirs(self.home, exist_ok=True)
         self.nodes = []
+        self.made = 0
         self.size = size
 
     def __enter__(self):
@@ -217,7 +218,8 @@ class Cluster:
             node.close()
 
     def new_node(self, name=None):
-        node = Node(self.home, name or f"n{len(self.nodes) + 1}")
+        self.made += 1  # names of nodes that have left are not used again
+        node = Node(self.home, name or f"n{self.made}")
         self.nodes.append(node)
         return node
 

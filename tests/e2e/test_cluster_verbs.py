@@ -239,7 +239,7 @@ def test_an_empty_node_is_removed_online(tmp_path, size):
         assert cluster.any().client().request("PUT", "/bucket")[0] == 200
         node, others = cluster.nodes[-1], cluster.nodes[:-1]
         drain(cluster, node)
-        assert cluster.any().members()[node.name]["state"] == "drained"
+        wait_for("it is drained", lambda: others[0].members()[node.name]["state"] == "drained")
         assert others[0].json("remove", node.name)["removed"] == node.name
         for other in others:
             wait_for("it is gone", lambda o=other: sorted(o.members() or ()) ==

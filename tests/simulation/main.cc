@@ -210,6 +210,8 @@ int run_planted(const Arguments& arguments) {
             continue;
         Campaign campaign;
         campaign.seeds = range_of(arguments.first, arguments.limit);
+        // The one that found it last time comes first: that saves a search, as long as it does.
+        if (arguments.cluster) campaign.seeds.insert(campaign.seeds.begin(), likely_seed(bug.bug));
         campaign.jobs = arguments.jobs;
         if (arguments.cluster) campaign.run = run_cluster_seed;
         campaign.progress = false;

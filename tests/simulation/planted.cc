@@ -11,4 +11,25 @@ bool base::planted(base::Bug bug) { return planted_bug == bug; }
 
 void simulation::plant(base::Bug bug) { planted_bug = bug; }
 
+std::uint64_t simulation::likely_seed(base::Bug bug) {
+    switch (bug) {
+        case base::Bug::kRaftVoteLost:
+            return 121;
+        case base::Bug::kRaftAckBeforeSync:
+            return 23;
+        case base::Bug::kRaftCountUnsynced:
+            return 1030;
+        case base::Bug::kRaftStaleReads:
+            return 463;
+        case base::Bug::kRaftKeepConflict:
+            return 85;
+        case base::Bug::kRaftVoteForShorter:
+            return 105;
+        case base::Bug::kLayoutFenceIgnored:
+            return 27;
+        default:
+            return 1;
+    }
+}
+
 }  // namespace hamster

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 
 #include "base/planted.h"
 
@@ -31,5 +32,8 @@ inline constexpr std::array kClusterBugs = {
     base::PlantedBug{base::Bug::kReadWrongSlot, "read-wrong-slot"},
     base::PlantedBug{base::Bug::kReplaceBeforeSync, "replace-before-sync"},
 };
+
+// The seed of a cluster that found the bug when this was written: tried before all others.
+std::uint64_t likely_seed(base::Bug bug);
 
 }  // namespace hamster::simulation
