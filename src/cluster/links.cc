@@ -168,6 +168,7 @@ Task<Result<std::string>> Links::on_call(NodeId from, rpc::Method method, std::s
     }
     if (const auto what = remote_method_of(method)) {
         if (objects_ == nullptr) co_return std::unexpected(kNotReady);
+        note_up(from, true);  // who has just started asks before it is asked again
         co_return co_await objects_->serve(from, *what, std::move(payload));
     }
     const auto answerer = answerers_.find(method);

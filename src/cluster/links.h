@@ -58,7 +58,7 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     [[nodiscard]] bool has_others() const override { return has_others_.load(); }
     void set_has_others(bool has_others) { has_others_ = has_others; }
     [[nodiscard]] std::vector<NodeId> others() const override;  // control loop
-    // As the last request of objects to the node found it.
+    // As the last request of objects to the node found it, or from it.
     [[nodiscard]] bool is_up(NodeId node) const override;
     runtime::Task<Result<std::string>> call(NodeId holder, objects::RemoteMethod what,
                                             std::string payload) override;

@@ -307,6 +307,7 @@ def test_remove_refuses_what_makes_no_sense(three):
     victim.start()
     three.wait_voters(3)
     serves(three)
+    three.wait_redundant()
     assert all(m["state"] == "up" for m in three.members().values())
 
 

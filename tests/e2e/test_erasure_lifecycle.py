@@ -27,7 +27,8 @@ def check(cluster, stored, label):
 
 
 def has_left(cluster, node):
-    wait_for(f"{node.name} has left", lambda: node.name not in (cluster.members() or {node.name}),
+    asked = next(n for n in cluster.running() if n is not node)
+    wait_for(f"{node.name} has left", lambda: node.name not in (asked.members() or {node.name}),
              LIMIT_S)
     node.wait_end()
     cluster.forget(node)
