@@ -3,12 +3,14 @@
 Every node has its own directory, log and ports below one home directory, and only processes that
 were started here are signalled. Not thread-safe, except for `Node.client()`.
 """
+import fcntl
 import json
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from hamster_process import BINARY, environment
@@ -31,13 +33,32 @@ def port_is_free(port):
 _given = set()
 
 
+PORTS = 1250
+_range = []
+
+
+def claim_range():
+    """Files of tests run side by side, each in a process with ports of its own: which, and the lock
+    that is held as long as the process lives."""
+    for number in range(16):
+        lock = open(os.path.join(tempfile.gettempdir(), f"hamster-ports-{number}"), "w",
+                    encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return number, lock
+        except BlockingIOError:
+            lock.close()
+    raise RuntimeError("too many test processes at once")
+
+
 def steady_port():
     """A free port below the range from which the kernel takes ports of outgoing connections: a
-    node that is down for a while finds it free again. Files of tests run side by side: each takes
-    from a range of its own."""
-    first = 12000 + os.getpid() % 16 * 1250
+    node that is down for a while finds it free again."""
+    if not _range:
+        _range.append(claim_range())
+    first = 12000 + _range[0][0] * PORTS
     while True:
-        port = random.randrange(first, first + 1250)
+        port = random.randrange(first, first + PORTS)
         if port not in _given and port_is_free(port):
             _given.add(port)
             return port
