@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "base/partitions.h"
 #include "crypto/digest.h"
 #include "kv/store.h"
 #include "meta/apply.h"
@@ -247,7 +248,7 @@ inline void lay(placement::Table& table, std::uint16_t partition, const Numbers&
 // The same in every partition.
 inline placement::Table table_of(const Numbers& numbers) {
     auto table = placement::Table::of_width(static_cast<std::uint32_t>(numbers.size()));
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         lay(table, partition, numbers);
     }
     return table;
@@ -291,7 +292,7 @@ inline Command settle_slot(std::uint32_t partition, std::uint32_t slot, std::uin
 // The slot of every partition.
 inline Command settle_all(std::uint32_t slot, std::uint64_t number, std::uint64_t version) {
     Command command;
-    for (std::uint32_t i = 0; i < base::kPartitions; ++i) {
+    for (std::uint32_t i = 0; i < base::partitions(); ++i) {
         *command.mutable_settle_slots()->add_settled() =
             settle_slot(i, slot, number, version).settle_slots().settled(0);
     }

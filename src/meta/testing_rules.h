@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/partitions.h"
 #include "kv/store.h"
 #include "meta/keyspace.h"
 #include "meta/layout.h"
@@ -167,7 +168,7 @@ class RowRules {
     void judge_layout() {
         const proto::Layout layout = layout_ ? *layout_ : first_layout();
         require(layout.k() >= 1 && layout.k() + layout.m() <= layout.width(), "profile");
-        require(places_.size() == base::kPartitions || layout.width() == 1, "no row, but slots");
+        require(places_.size() == base::partitions() || layout.width() == 1, "no row, but slots");
         std::uint32_t unsettled = 0;
         for (const auto& [row, places] : places_) {
             require(places.nodes.size() == layout.width(), "width of", row);

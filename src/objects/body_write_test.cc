@@ -5,6 +5,7 @@
 
 #include <bit>
 
+#include "base/partitions.h"
 #include "objects/exchange.h"
 #include "objects/sim_cluster.h"
 
@@ -440,7 +441,7 @@ Task<void> random_faults(SimCluster* cluster) {
     auto viewed = co_await cluster->node(1)->group->view();
     std::uint64_t least = 0;
     std::uint64_t most = 0;
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const auto entries = viewed->blobs_of(partition, std::nullopt, 100);
         for (const meta::BlobEntry& entry : *entries) {
             const std::uint32_t width = meta::width_of(entry.blob);

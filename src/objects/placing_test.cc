@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/encoding.h"
+#include "base/partitions.h"
 
 namespace hamster::objects {
 namespace {
@@ -19,8 +20,8 @@ base::NodeId node_id(int n) {
 
 // Slot i of partition p is on node (p + i) mod `nodes`.
 LayoutTable table_of(erasure::Profile profile, int nodes) {
-    std::vector<std::vector<base::NodeId>> partitions(base::kPartitions);
-    for (int p = 0; p < base::kPartitions; ++p) {
+    std::vector<std::vector<base::NodeId>> partitions(base::partitions());
+    for (int p = 0; p < base::partitions(); ++p) {
         for (int slot = 0; slot < static_cast<int>(profile.width()); ++slot) {
             partitions[static_cast<std::size_t>(p)].push_back(node_id((p + slot) % nodes));
         }
@@ -36,10 +37,11 @@ struct Dice {
         return {[this] {
                     ++draws;
                     base::BlobId id;
-                    id.raw[0] = static_cast<std::byte>(next >> 4U);
-                    id.raw[1] = static_cast<std::byte>(next << 4U);
+                    const unsigned bits = next * (base::kPartitions / base::partitions());
+                    id.raw[0] = static_cast<std::byte>(bits >> 4U);
+                    id.raw[1] = static_cast<std::byte>(bits << 4U);
                     EXPECT_EQ(base::partition_of(id), next);
-                    next = static_cast<std::uint16_t>((next + 1) % base::kPartitions);
+                    next = static_cast<std::uint16_t>((next + 1) % base::partitions());
                     return id;
                 },
                 [down = std::move(down)](base::NodeId node) { return !down.contains(node); }};

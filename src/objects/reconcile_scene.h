@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/partitions.h"
 #include "objects/duty.h"
 #include "objects/exchange.h"
 #include "objects/sim_cluster.h"
@@ -22,7 +23,7 @@ inline meta::View view_of(SimCluster* cluster) {
 // The live blobs of all objects.
 inline std::vector<meta::BlobEntry> blobs_of(const meta::View& view) {
     std::vector<meta::BlobEntry> all;
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         for (auto& entry : *view.blobs_of(partition, std::nullopt, SIZE_MAX)) {
             all.push_back(std::move(entry));
         }

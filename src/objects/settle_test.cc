@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "base/partitions.h"
 #include "objects/exchange.h"
 #include "objects/sim_cluster.h"
 
@@ -157,13 +158,13 @@ Task<void> elsewhere(SimCluster* cluster) {
     auto body = co_await store_on(cluster->node(1), 1, kSize);
     const auto blob = *base::BlobId::from_bytes(body->blob->blob_id());
     auto table = placement::Table::of_width(3);
-    for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         for (std::uint8_t slot = 0; slot < 3; ++slot) {
             table.set({partition, slot}, node_id(1U + (partition + slot) % 3U));
         }
     }
     const auto other =
-        static_cast<std::uint16_t>((base::partition_of(blob) + 1) % base::kPartitions);
+        static_cast<std::uint16_t>((base::partition_of(blob) + 1) % base::partitions());
     table.set({other, 0}, node_id(4));
     co_await cluster->lay_table(2, 1, std::move(table));
     const auto accepted = co_await propose(cluster, "key", *body);

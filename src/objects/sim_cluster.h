@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/partitions.h"
 #include "meta/testing.h"
 #include "objects/sim_node.h"
 
@@ -153,7 +154,7 @@ struct SimCluster {
     // The next layout: these nodes, begun in each partition with another one.
     Task<void> lay(std::uint32_t k, std::uint32_t m, std::vector<std::uint64_t> numbers) {
         auto table = placement::Table::of_width(k + m);
-        for (std::uint16_t partition = 0; partition < base::kPartitions; ++partition) {
+        for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
             for (std::uint8_t slot = 0; slot < k + m; ++slot) {
                 const std::uint64_t number = numbers[(partition + slot) % numbers.size()];
                 table.set({partition, slot}, node_id(number));

@@ -14,15 +14,15 @@ void simulation::plant(base::Bug bug) { planted_bug = bug; }
 std::uint64_t simulation::likely_seed(base::Bug bug) {
     switch (bug) {
         case base::Bug::kRaftVoteLost:
-            return 121;
+            return 276;
         case base::Bug::kRaftAckBeforeSync:
-            return 23;
+            return 262;
         case base::Bug::kRaftCountUnsynced:
             return 1030;
         case base::Bug::kRaftStaleReads:
             return 463;
         case base::Bug::kRaftKeepConflict:
-            return 85;
+            return 95;
         case base::Bug::kRaftVoteForShorter:
             return 105;
         case base::Bug::kLayoutFenceIgnored:
