@@ -23,6 +23,9 @@ constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may 
 constexpr Micros kHealthWithin = std::chrono::seconds(2);
 // A follower this close to the end of the log may vote: it has the rest within a moment.
 constexpr std::uint64_t kCloseEntries = 1000;
+// Two heartbeats. Answers about health are older: a learner that died with a voter would become a
+// voter, and with two of four gone the cluster would stand still for good.
+constexpr std::uint64_t kHeardTicks = 4;
 constexpr std::uint64_t kSilentTicks = 20;  // of raft: twice the shortest election
 
 }  // namespace
@@ -244,6 +247,8 @@ Facts Keeper::facts() const {
         fact.is_drained = node.leaving() && layout_.is_drained(id);
         fact.reachable = is_reachable(id);
         const auto progress = core.progress().find(id);
+        fact.is_heard = id == self_id_ || (progress != core.progress().end() &&
+                                           progress->second.ticks_since_heard <= kHeardTicks);
         fact.caught_up =
             id == self_id_ || (progress != core.progress().end() &&
                                progress->second.state == raft::Progress::State::kReplicate &&

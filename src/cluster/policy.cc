@@ -60,8 +60,8 @@ Policy::Policy(const Facts& facts) : facts_(facts) {
     for (const auto& [id, node] : nodes_) {
         if (facts.members.is_voter(id)) {
             voters_.push_back(node);
-        } else if (facts.members.contains(id) && is_reachable(id) && node->caught_up &&
-                   !node->leaving) {
+        } else if (facts.members.contains(id) && is_reachable(id) && node->is_heard &&
+                   node->caught_up && !node->leaving) {
             candidates_.push_back(node);
         }
     }

@@ -116,6 +116,18 @@ TEST(Policy, NothingThatTheQuorumCouldNotBear) {
     EXPECT_EQ(course(some), "");
 }
 
+TEST(Policy, WhoHasNotBeenHeardForAMomentWaits) {
+    Facts some = facts(members({1, 2, 3}, {4, 5}), {node(1), node(2), node(3), node(4), node(5)});
+    some.nodes[1].reachable = false;  // and 4 died with it
+    some.nodes[3].is_heard = false;
+    const Step step = next_step(some);
+    ASSERT_TRUE(std::holds_alternative<Change>(step));
+    EXPECT_EQ(std::get<Change>(step).next.voters.count(id(4)), 0U);
+    EXPECT_EQ(std::get<Change>(step).next.voters.count(id(5)), 1U);
+    some.nodes[4].is_heard = false;
+    EXPECT_TRUE(std::holds_alternative<std::monostate>(next_step(some)));
+}
+
 TEST(Policy, ALeavingVoterIsReplacedFirst) {
     Facts some = facts(members({1, 2, 3}, {4}), {node(1), node(2), node(3), node(4)});
     some.nodes[1].leaving = true;

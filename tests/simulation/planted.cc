@@ -17,8 +17,6 @@ std::uint64_t simulation::likely_seed(base::Bug bug) {
             return 276;
         case base::Bug::kRaftAckBeforeSync:
             return 262;
-        case base::Bug::kRaftCountUnsynced:
-            return 1030;
         case base::Bug::kRaftStaleReads:
             return 463;
         case base::Bug::kRaftKeepConflict:
