@@ -24,7 +24,7 @@ std::uint64_t simulation::likely_seed(base::Bug bug) {
         case base::Bug::kRaftVoteForShorter:
             return 105;
         case base::Bug::kLayoutFenceIgnored:
-            return 27;
+            return 532;
         default:
             return 1;
     }
