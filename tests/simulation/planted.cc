@@ -25,6 +25,8 @@ std::uint64_t simulation::likely_seed(base::Bug bug) {
             return 105;
         case base::Bug::kLayoutFenceIgnored:
             return 532;
+        case base::Bug::kSettleUnfetched:
+            return 209;
         default:
             return 1;
     }
