@@ -28,7 +28,7 @@ struct NodeFacts {
     bool caught_up = false;  // its log is close enough to the leader's to vote at once
     bool leaving = false;
     bool is_drained = false;  // leaving, and nothing lies on it any more
-    bool is_heard = true;    // by the leader, a moment ago: it has not just died
+    bool is_heard = true;     // by the leader, a moment ago: it has not just died
 };
 
 // Who is in `members` but not in `nodes` was removed from the cluster. The leader is taken to be
