@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "base/partitions.h"
 #include "meta/apply_parts.h"
@@ -53,8 +54,10 @@ std::uint64_t widest(const GeometryCounts& counts) {
     return width;
 }
 
-Result<Refusal> judge_nodes(const Txn& txn, const placement::Table& table) {
-    TRY_ASSIGN(const auto before, load_all_places(txn));
+// Who gets a place must be a member. Nodes that are gone for good may keep theirs, until there are
+// others for these.
+Result<Refusal> judge_nodes(const Txn& txn, const placement::Table& table,
+                            const std::vector<PartitionPlaces>& before) {
     std::set<NodeId> newcomers;
     for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const auto nodes = table.of(partition);
@@ -84,8 +87,8 @@ Result<Refusal> judge_width(Txn& txn, const proto::SetLayout& command, std::uint
 }
 
 // Writes the rows of the partitions that change; how many have sources then.
-Result<Refusal> move_partitions(Txn& txn, const placement::Table& table, proto::Layout& layout) {
-    TRY_ASSIGN(const auto all, load_all_places(txn));
+Result<Refusal> move_partitions(Txn& txn, const placement::Table& table,
+                                const std::vector<PartitionPlaces>& all, proto::Layout& layout) {
     std::uint32_t unsettled = 0;
     for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
         const PartitionPlaces& before = all[partition];
@@ -145,13 +148,14 @@ Answered apply_set_layout(Txn& txn, const proto::SetLayout& command) {
     if (!table) return refuse(Answer::INVALID_REQUEST, table.error().context);
     TRY_ASSIGN(auto refusal, judge_width(txn, command, table->width));
     if (refusal) return *refusal;
-    TRY_ASSIGN(refusal, judge_nodes(txn, *table));
+    TRY_ASSIGN(const auto places, load_all_places(txn));
+    TRY_ASSIGN(refusal, judge_nodes(txn, *table, places));
     if (refusal) return *refusal;
     layout.set_version(layout.version() + 1);
     layout.set_k(command.k());
     layout.set_m(command.m());
     layout.set_width(table->width);
-    TRY_ASSIGN(refusal, move_partitions(txn, *table, layout));
+    TRY_ASSIGN(refusal, move_partitions(txn, *table, places, layout));
     if (refusal) return *refusal;
     TRY(put_layout(txn, layout));
     return Answer{};

@@ -39,6 +39,13 @@ def scrub(node):
     return json.loads(run.stdout)["damaged_shards"]
 
 
+def read_with_its_shards(cluster, restored, stored):
+    """One other node is down: the rest is not enough for any body without what was restored."""
+    next(n for n in cluster.nodes if n is not restored).kill()
+    for node in cluster.running():
+        read_all(node, stored)
+
+
 def test_a_thousand_flipped_bits(tmp_path):
     with Cluster(tmp_path, 3) as cluster:
         cluster.wait_profile("2+1")
@@ -58,11 +65,7 @@ def test_a_thousand_flipped_bits(tmp_path):
             return found[-1] == found[-2]
         wait_for(lambda: f"all that was damaged is restored: {found}", finds_nothing_new)
         cluster.wait_redundant()
-        # What the others hold is not enough for any body: the repaired shards must be right.
-        other = next(n for n in cluster.nodes if n is not victim)
-        other.kill()
-        for node in cluster.running():
-            read_all(node, stored)
+        read_with_its_shards(cluster, victim, stored)
 
 
 def test_a_segment_file_is_gone(tmp_path):
@@ -76,10 +79,7 @@ def test_a_segment_file_is_gone(tmp_path):
         for node in cluster.nodes:
             read_all(node, stored)
         cluster.wait_redundant()
-        other = next(n for n in cluster.nodes if n is not victim)
-        other.kill()
-        for node in cluster.running():
-            read_all(node, stored)
+        read_with_its_shards(cluster, victim, stored)
 
 
 def test_a_data_directory_is_emptied(tmp_path):
@@ -97,7 +97,4 @@ def test_a_data_directory_is_emptied(tmp_path):
         cluster.forget(lost)
         cluster.wait_voters(3)
         cluster.wait_redundant()
-        other = next(n for n in cluster.nodes if n is not new)
-        other.kill()
-        for node in cluster.running():
-            read_all(node, stored)
+        read_with_its_shards(cluster, new, stored)

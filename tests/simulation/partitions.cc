@@ -2,7 +2,7 @@
 
 namespace hamster {
 
-// Stands in for the one of src/base/partitions.cc, in this binary only.
+// Stands in for the one of src/base/partitions.cc: in the simulator, and in the tests of objects.
 std::uint16_t base::partitions() { return 256; }
 
 }  // namespace hamster
