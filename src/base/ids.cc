@@ -1,5 +1,6 @@
 #include "base/ids.h"
 
+#include "base/assert.h"
 #include "base/partitions.h"
 
 namespace hamster::base {
@@ -13,11 +14,29 @@ std::array<std::byte, 16> uuid_v7(std::uint64_t unix_ms, std::array<std::byte, 1
     return random;
 }
 
-std::uint16_t partition_of(const BlobId& blob) {
+namespace {
+
+// How many values of the first 12 bits belong to one partition.
+unsigned share() { return kPartitions / partitions(); }
+
+unsigned first_bits(const BlobId& blob) {
     const auto high = std::to_integer<unsigned>(blob.raw[0]);
     const auto low = std::to_integer<unsigned>(blob.raw[1]);
-    const unsigned bits = (high << 4U) | (low >> 4U);
-    return static_cast<std::uint16_t>(bits / (kPartitions / partitions()));
+    return (high << 4U) | (low >> 4U);
+}
+
+}  // namespace
+
+std::uint16_t partition_of(const BlobId& blob) {
+    return static_cast<std::uint16_t>(first_bits(blob) / share());
+}
+
+BlobId in_partition(BlobId blob, std::uint16_t partition) {
+    HAMSTER_ASSERT(partition < partitions(), partition);
+    const unsigned bits = partition * share() + first_bits(blob) % share();
+    blob.raw[0] = static_cast<std::byte>(bits >> 4U);
+    blob.raw[1] = (blob.raw[1] & std::byte{0x0F}) | static_cast<std::byte>((bits & 0xFU) << 4U);
+    return blob;
 }
 
 }  // namespace hamster::base

@@ -77,6 +77,8 @@ std::array<std::byte, 16> uuid_v7(std::uint64_t unix_ms, std::array<std::byte, 1
 
 // The partition of a blob, 0..4095: the first 12 bits of its id. Fixed for ever.
 std::uint16_t partition_of(const BlobId& blob);
+// The same id, but in that partition, which must exist.
+BlobId in_partition(BlobId blob, std::uint16_t partition);
 inline constexpr std::uint16_t kPartitions = 4096;
 
 }  // namespace hamster::base

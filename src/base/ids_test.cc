@@ -72,6 +72,13 @@ TEST(Ids, PartitionIsTheFirstTwelveBits) {
     EXPECT_EQ(partition_of(blob("000fffffffffffffffffffffffffffff")), 0);
 }
 
+TEST(Ids, AnIdMovesToAnotherPartition) {
+    const BlobId old = blob("abcdef00000000000000000000000001");
+    EXPECT_EQ(in_partition(old, 0x123), blob("123def00000000000000000000000001"));
+    EXPECT_EQ(in_partition(old, 0xABC), old);
+    EXPECT_EQ(in_partition(old, 4095), blob("fffdef00000000000000000000000001"));
+}
+
 TEST(Ids, HashDiffersForDifferentIds) {
     std::set<std::size_t> hashes;
     for (unsigned i = 0; i < 256; ++i) hashes.insert(std::hash<BlobId>{}(BlobId{filled(i)}));

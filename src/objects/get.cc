@@ -1,5 +1,6 @@
 // Bodies out: range -> extents -> stripes, each fetched by a StripeFetch, a few of them read ahead.
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/assert.h"
@@ -241,6 +242,15 @@ Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
         CO_TRY(look_up.fill_in(&extents[i]));
         if ((i + 1) % kLookUpsPerTurn == 0) co_await control_->clock.sleep(runtime::Micros(0));
     }
+    auto opened = co_await open_extents(std::move(extents));
+    co_return opened;
+}
+
+// Of blobs that have been looked up, at least one.
+Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open_extents(std::vector<Extent> extents) {
+    const auto wanted = [](std::uint64_t sum, const Extent& extent) { return sum + extent.length; };
+    const std::uint64_t length =
+        std::accumulate(extents.begin(), extents.end(), std::uint64_t{0}, wanted);
     auto executor = co_await runtime::asio::this_coro::executor;
     auto state = std::make_shared<ReadState>(this, loop_of(executor), extents, Lease(budget_));
     // Pinned before anything is read; the collector's grace covers the time since the view.
@@ -251,7 +261,7 @@ Task<Result<std::unique_ptr<BodyReader>>> ServiceImpl::open(meta::View view,
     state->most_ahead = state->stripe_bytes <= shards::kSliceBytes ? kSlicesAhead : kStripesAhead;
     std::optional<StripeRead> read = state->cursor.next();
     HAMSTER_ASSERT(read.has_value());
-    const bool is_all = read->take == range.length;
+    const bool is_all = read->take == length;
     auto room = co_await grow(&state->lease, is_all ? memory_of(*read) : state->stripe_bytes);
     CO_TRY(room);
     auto first = co_await read_stripe(this, state->loop, std::move(*read));

@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "base/partitions.h"
 #include "objects/shape.h"
 
 namespace hamster::objects {
@@ -26,23 +27,51 @@ class UpNodes {
     std::vector<base::NodeId> up_;
 };
 
-std::optional<Target> choose_for(const LayoutTable& table, erasure::Profile profile,
-                                 const UpNodes& up, const Chooser& chooser) {
-    std::optional<Target> best;
-    for (int i = 0; i < kDraws; ++i) {
-        Target target{chooser.draw(), profile, table.version(), {}, 0};
-        const auto& nodes = table.nodes_of(base::partition_of(target.blob));
-        if (nodes.size() < profile.width()) continue;
-        for (std::uint32_t slot = 0; slot < profile.width(); ++slot) {
+class Choice {
+  public:
+    Choice(const LayoutTable* table, erasure::Profile profile, const UpNodes* up)
+        : table_(table), profile_(profile), up_(up) {}
+
+    // True when nothing can be better.
+    bool consider(base::BlobId blob) {
+        Target target{blob, profile_, table_->version(), {}, 0};
+        const auto& nodes = table_->nodes_of(base::partition_of(blob));
+        if (nodes.size() < profile_.width()) return false;
+        for (std::uint32_t slot = 0; slot < profile_.width(); ++slot) {
             target.nodes.push_back(nodes[slot]);
-            if (!up.has(nodes[slot])) target.missing |= 1ULL << slot;
+            if (!up_->has(nodes[slot])) target.missing |= 1ULL << slot;
         }
-        if (best && target.present() <= best->present()) continue;
-        best = std::move(target);
-        if (best->missing == 0) break;
+        if (best_ && target.present() <= best_->present()) return false;
+        best_ = std::move(target);
+        return best_->missing == 0;
     }
-    if (best && best->present() < floor_of(profile)) best.reset();
-    return best;
+    [[nodiscard]] bool will_do() const { return best_ && best_->present() >= floor_of(profile_); }
+    Target take() { return std::move(*best_); }
+
+  private:
+    const LayoutTable* table_;
+    erasure::Profile profile_;
+    const UpNodes* up_;
+    std::optional<Target> best_;
+};
+
+// Answers the last id.
+base::BlobId draw(const Chooser& chooser, Choice* choice) {
+    base::BlobId id;
+    for (int i = 0; i < kDraws; ++i) {
+        id = chooser.draw();
+        if (choice->consider(id)) break;
+    }
+    return id;
+}
+
+// From the partition of `id` on, until one is as good as can be.
+void look_at_all(base::BlobId id, Choice* choice) {
+    const std::uint16_t first = base::partition_of(id);
+    for (std::uint16_t i = 0; i < base::partitions(); ++i) {
+        const auto partition = static_cast<std::uint16_t>((first + i) % base::partitions());
+        if (choice->consider(base::in_partition(id, partition))) return;
+    }
 }
 
 }  // namespace
@@ -55,11 +84,18 @@ std::uint32_t Target::present() const {
 std::optional<Target> choose(const LayoutTable& table, bool is_small, const Chooser& chooser) {
     const UpNodes up(table, chooser);
     const erasure::Profile copies{1, table.profile().m};
-    if (!is_small) {
-        auto target = choose_for(table, table.profile(), up, chooser);
-        if (target || table.profile() == copies) return target;
+    if (!is_small && table.profile() != copies) {
+        Choice choice(&table, table.profile(), &up);
+        (void)draw(chooser, &choice);
+        if (choice.will_do()) return choice.take();
     }
-    return choose_for(table, copies, up, chooser);
+    // With all nodes of a zone down there may be very few partitions that will do, which no luck
+    // finds. That is for copies only: a few partitions shall not get all the long bodies.
+    Choice choice(&table, copies, &up);
+    const base::BlobId last = draw(chooser, &choice);
+    if (!choice.will_do()) look_at_all(last, &choice);
+    if (!choice.will_do()) return std::nullopt;
+    return choice.take();
 }
 
 }  // namespace hamster::objects

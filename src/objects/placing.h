@@ -13,7 +13,7 @@
 
 namespace hamster::objects {
 
-// At most so many ids are drawn for one blob.
+// So many ids are drawn for one blob before all partitions are looked at.
 inline constexpr int kDraws = 64;
 
 struct Target {

@@ -105,6 +105,24 @@ TEST(Placing, FallsBackToCopiesBelowTheFloor) {
     }
 }
 
+// As with zones of which the nodes of one are down: two nodes share a single partition, by the way.
+TEST(Placing, FindsTheOnlyPartitionThatWillDo) {
+    std::vector<std::vector<base::NodeId>> partitions(base::partitions(),
+                                                      {node_id(0), node_id(2), node_id(1)});
+    const auto only = static_cast<std::uint16_t>(base::partitions() - 3);
+    partitions[only] = {node_id(3), node_id(2), node_id(0)};
+    const LayoutTable table(7, {2, 1}, std::move(partitions));
+    for (const bool is_small : {false, true}) {
+        Dice dice;
+        const auto target = choose(table, is_small, dice.chooser(nodes_of({0, 1})));
+        ASSERT_TRUE(target.has_value());
+        EXPECT_EQ(target->profile, (erasure::Profile{1, 1}));
+        EXPECT_EQ(target->missing, 0U);
+        EXPECT_EQ(base::partition_of(target->blob), only);
+        EXPECT_EQ(target->nodes, (std::vector{node_id(3), node_id(2)}));
+    }
+}
+
 TEST(Placing, AnswersNothingWhenTwoCopiesFindNoPlace) {
     Dice dice;
     EXPECT_FALSE(choose(table_of({1, 1}, 2), false, dice.chooser(nodes_of({1}))).has_value());

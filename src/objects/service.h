@@ -66,8 +66,9 @@ class Service {
     virtual runtime::Task<Result<StoredBody>> store(BodySource* source,
                                                     std::optional<std::uint64_t> size_hint) = 0;
     // After a commit was refused because the layout had changed: has the nodes that the slots moved
-    // to fetch their shards. Answers what is to be committed instead; kUnavailable when too few
-    // could, and then the body is to be discarded.
+    // to fetch their shards, or stores the body anew when it is too wide for the layout. Answers
+    // what is to be committed instead, maybe another blob; kUnavailable when too few nodes could,
+    // and then the body is to be discarded.
     virtual runtime::Task<Result<StoredBody>> settle(StoredBody body) = 0;
     // Gives up a stored body at once instead of waiting for the orphan scan. Only for a body whose
     // command was definitely refused; never after kUnknownOutcome.

@@ -164,7 +164,9 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<std::shared_ptr<const LayoutTable>>> layout_table();
     runtime::Task<Result<std::shared_ptr<const LayoutTable>>> read_layout();
     runtime::Task<bool> pull_to(base::NodeId node, PullOrder order);
+    runtime::Task<Result<StoredBody>> store_anew(StoredBody body, base::BlobId blob, Shape shape);
     // get.cc
+    runtime::Task<Result<std::unique_ptr<BodyReader>>> open_extents(std::vector<Extent> extents);
     LoopState* loop_of(const runtime::Executor& executor);
     runtime::Task<void> tick(LoopState* loop);
     // remote.cc

@@ -9,6 +9,7 @@
 #include "objects/exchange.h"
 #include "objects/service_impl.h"
 #include "objects/shape.h"
+#include "objects/stored_source.h"
 
 namespace hamster::objects {
 
@@ -91,7 +92,8 @@ Task<Result<StoredBody>> ServiceImpl::settle(StoredBody body) {
     CO_TRY_ASSIGN(const proto::Layout layout, view.layout());
     CO_TRY_ASSIGN(const meta::PartitionPlaces places, view.places(base::partition_of(*blob)));
     if (places.nodes.size() < shape.width()) {
-        co_return fail(Code::kUnavailable, "the layout has become too narrow for the body");
+        auto anew = co_await store_anew(std::move(body), *blob, shape);
+        co_return anew;
     }
     const PullOrder order{place_of(body, *blob, shape), {}};
     std::vector<std::uint32_t> moved;
@@ -116,6 +118,25 @@ Task<Result<StoredBody>> ServiceImpl::settle(StoredBody body) {
     body.blob->mutable_geometry()->set_missing(missing);
     body.blob->set_layout_version(layout.version());
     co_return body;
+}
+
+// For a body that is wider than the layout has become: it is read where it lies.
+Task<Result<StoredBody>> ServiceImpl::store_anew(StoredBody body, base::BlobId blob, Shape shape) {
+    const auto places = std::make_shared<meta::PartitionPlaces>();
+    places->nodes = body.nodes;
+    const auto map = std::make_shared<const BlobMap>(blob, shape, body.blob->geometry(), places);
+    std::vector<Extent> extents;
+    extents.push_back({blob, 0, body.size, body.size, map});
+    auto opened = co_await open_extents(std::move(extents));
+    CO_TRY_ASSIGN(std::unique_ptr<BodyReader> reader, opened);
+    StoredSource source(reader.get(), body.size);
+    auto stored = co_await store(&source, body.size);
+    reader.reset();
+    CO_TRY(stored);
+    HAMSTER_ASSERT(stored->size == body.size, stored->size, body.size);
+    LOG_INFO("objects", "blob {} was too wide for the layout and is stored anew", blob.hex());
+    co_await discard(std::move(body));
+    co_return stored;
 }
 
 // Makes a node have a shard that was just written elsewhere.

@@ -140,9 +140,34 @@ Task<void> too_narrow(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3});
     auto body = co_await store_on(cluster->node(1), 1, kSize);
     const StoredBody& before = *body;
-    co_await cluster->lay(1, 1, {1, 2});
+    co_await cluster->lay(1, 1, {2, 3});
     const auto refused = co_await propose(cluster, "key", before);
     EXPECT_EQ(refused, proto::Answer::LAYOUT_CHANGED);
+    auto settled = co_await settle_on(cluster->node(1), before);
+    EXPECT_TRUE(settled.has_value());
+    EXPECT_NE(settled->blob->blob_id(), before.blob->blob_id());
+    EXPECT_EQ(settled->blob->geometry().k(), 1U);
+    const auto accepted = co_await propose(cluster, "key", *settled);
+    EXPECT_EQ(accepted, proto::Answer::OK);
+    for (std::uint64_t reader = 1; reader <= 3; ++reader) {
+        auto text = co_await get_on(cluster->node(reader), "key");
+        EXPECT_TRUE(text == pattern_text(1, {0, kSize}));
+    }
+    co_await cluster->sleep_ms(5000);
+    EXPECT_EQ(cluster->shards(), 2U) << "the wide one is gone";
+}
+TEST(Settle, ABodyThatIsTooWideIsStoredAnew) { run_scene({.nodes = 3, .seed = 6}, too_narrow); }
+
+Task<void> nobody_takes_it_anew(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    auto body = co_await store_on(cluster->node(1), 1, kSize);
+    const StoredBody& before = *body;
+    co_await cluster->lay(1, 1, {2, 3});
+    cluster->network.instead = [](const Traffic& traffic,
+                                  const std::string&) -> std::optional<Error> {
+        if (traffic.what != RemoteMethod::kPutSlice) return std::nullopt;
+        return Error{Code::kUnavailable, "not now"};
+    };
     auto settled = co_await settle_on(cluster->node(1), before);
     EXPECT_EQ(settled.error().code, Code::kUnavailable);
     SimNode* const node = cluster->node(1);
@@ -150,7 +175,9 @@ Task<void> too_narrow(SimCluster* cluster) {
     co_await cluster->sleep_ms(5000);
     EXPECT_EQ(cluster->shards(), 0U);
 }
-TEST(Settle, ABodyThatIsTooWideIsGivenUp) { run_scene({.nodes = 3, .seed = 6}, too_narrow); }
+TEST(Settle, ATooWideBodyThatNobodyTakesIsGivenUp) {
+    run_scene({.nodes = 3, .seed = 7}, nobody_takes_it_anew);
+}
 
 // Other partitions change: that is none of this body's business.
 Task<void> elsewhere(SimCluster* cluster) {

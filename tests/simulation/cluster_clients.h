@@ -38,6 +38,9 @@ struct ClientStage {
     runtime::Micros slowest{0};  // of the checks after healing
 };
 
+// Whether a node that is checked has to take what is written to it.
+enum class Writes { kTaken, kMayBeRefused };
+
 class ClusterClient {
   public:
     ClusterClient(ClientStage* stage, int number);
@@ -46,7 +49,7 @@ class ClusterClient {
     Task<void> make_bucket();
     Task<void> run(int operations);
     // A write and a read through one node, which must be answered within `limit`.
-    Task<void> check_node(Member* member, runtime::Micros limit);
+    Task<void> check_node(Member* member, runtime::Micros limit, Writes writes);
     // Every key through one node, which must answer, or may fail to if `may_fail`.
     Task<void> read_all(Member* member, bool may_fail);
 

@@ -54,7 +54,7 @@ class ClusterScenario {
     void settle(std::string_view when);
     void finish_leaving();
     void stay_or_go(Member& member);
-    void check_nodes();
+    void check_nodes(Writes writes);
     void read_through(const std::vector<Member*>& members, bool may_fail);
     void become_redundant(std::string_view when, Tidiness wanted);
     std::vector<Member*> some_spare();
@@ -227,11 +227,11 @@ void ClusterScenario::stay_or_go(Member& member) {
     cluster_.remove(member);
 }
 
-void ClusterScenario::check_nodes() {
+void ClusterScenario::check_nodes(Writes writes) {
     ClusterClient& client = new_client();
     for (const auto& member : cluster_.members()) {
         if (report_.failed() || member->node() == nullptr || member->is_removed) continue;
-        spawn(client.check_node(member.get(), kRequestLimit));
+        spawn(client.check_node(member.get(), kRequestLimit, writes));
         (void)wait([this] { return working_ == 0; }, seconds(120));
     }
     read_through(cluster_.taking_part(), false);
@@ -313,18 +313,21 @@ void ClusterScenario::wait_for_leader() {
     (void)wait([] { return false; }, seconds(3));
 }
 
-// As many nodes are down as the objects can do without: everything reads, and is written to.
+// As many nodes are down as the objects can do without: everything reads, and is written to, unless
+// there are no two nodes left that may hold copies of the same body: then it is refused.
 void ClusterScenario::outage() {
     const std::vector<Member*> chosen = some_spare();
     if (chosen.empty()) return;
     report_.reached(fmt::format("outage.{}", chosen.size()));
+    const bool takes_bodies = storage_.can_store(chosen);
+    if (!takes_bodies) report_.reached("outage.read-only");
     for (Member* member : chosen) {
         member->wants_up = false;
         cluster_.power_off(*member, Micros(0));
     }
     wait_for_leader();
     read_through(cluster_.taking_part(), false);
-    if (!report_.failed()) check_nodes();
+    if (!report_.failed()) check_nodes(takes_bodies ? Writes::kTaken : Writes::kMayBeRefused);
     for (Member* member : chosen) member->wants_up = true;
     if (!report_.failed()) settle("after an outage");
     if (!report_.failed()) become_redundant("after an outage", Tidiness::kComplete);
@@ -400,7 +403,7 @@ RunResult ClusterScenario::run() {
     if (!report_.failed()) heal();
     if (!report_.failed()) settle("after healing");
     if (!report_.failed()) finish_leaving();
-    if (!report_.failed()) check_nodes();
+    if (!report_.failed()) check_nodes(Writes::kTaken);
     if (!report_.failed()) become_redundant("after healing", Tidiness::kComplete);
     if (!report_.failed() && plan_.has_outage) outage();
     if (!report_.failed() && plan_.has_calamity) calamity();

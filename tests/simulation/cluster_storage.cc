@@ -127,6 +127,25 @@ bool ClusterStorage::can_spare(const std::vector<Member*>& nodes) {
            });
 }
 
+bool ClusterStorage::can_store(const std::vector<Member*>& down) {
+    Member* const best = cluster_->most_advanced();
+    if (best == nullptr) return true;
+    const meta::View view = best->node()->metadata().here();
+    const auto layout = view.layout();
+    if (!layout || layout->version() == 0 || down.size() <= layout->m()) return true;
+    const std::size_t copies = 1 + layout->m();
+    const auto is_up = [&](const base::NodeId& node) {
+        return std::ranges::none_of(down, [&](const Member* member) { return member->id == node; });
+    };
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
+        const auto places = view.places(partition);
+        if (!places || places->nodes.size() < copies) continue;
+        const auto end = places->nodes.begin() + static_cast<std::ptrdiff_t>(copies);
+        if (std::count_if(places->nodes.begin(), end, is_up) >= 2) return true;
+    }
+    return false;
+}
+
 void ClusterStorage::look() {
     Member* const best = cluster_->most_advanced();
     if (best == nullptr) return;

@@ -72,10 +72,17 @@ class CopySource final : public objects::BodySource {
     std::size_t at_ = 0;
 };
 
-// Where a command names the body that was stored for it.
-proto::NewBlob* new_blob_of(proto::Command* command) {
-    if (command->has_put_part()) return command->mutable_put_part()->mutable_new_blobs(0);
-    return command->mutable_put_object()->mutable_new_blobs(0);
+// Has the command name another body than the one it was made for.
+void name_blob(proto::Command* command, const proto::NewBlob& blob) {
+    if (command->has_put_part()) {
+        proto::PutPart& put = *command->mutable_put_part();
+        *put.mutable_new_blobs(0) = blob;
+        put.mutable_part()->set_blob_id(blob.blob_id());
+    } else {
+        proto::PutObject& put = *command->mutable_put_object();
+        *put.mutable_new_blobs(0) = blob;
+        put.mutable_version()->mutable_parts(0)->set_blob_id(blob.blob_id());
+    }
 }
 
 }  // namespace
@@ -170,7 +177,7 @@ runtime::Task<S3Result<Committed>> commit_body(Context* context, meta::Group* gr
             co_return committed;
         }
         *body = std::move(*settled);
-        *new_blob_of(&command) = *body->blob;
+        name_blob(&command, *body->blob);
     }
 }
 
