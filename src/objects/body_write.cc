@@ -60,7 +60,7 @@ bool BodyWrite::has_room() {
     const std::uint64_t stripe = target_.profile.width();
     const std::uint64_t wanted = (held_ + stripe) * shards::kSliceBytes;
     if (wanted <= lease_.bytes()) return true;
-    return held_ + stripe <= kStripesInFlight * stripe && lease_.grow_to(wanted);
+    return held_ + stripe <= kStripesInFlight * stripe && lease_.widen_to(wanted);
 }
 
 Task<Result<void>> BodyWrite::make_room() {

@@ -17,10 +17,11 @@ class MemoryBudget {
     [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t limit() const { return limit_; }
 
-    bool try_take(std::uint64_t bytes) {
+    // `leave`: so much has to stay free.
+    bool try_take(std::uint64_t bytes, std::uint64_t leave = 0) {
         std::uint64_t used = used_.load(std::memory_order_relaxed);
         do {
-            if (bytes > limit_ - used) return false;
+            if (bytes + leave > limit_ - used) return false;
         } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
         return true;
     }
@@ -51,6 +52,14 @@ class Lease {
     bool grow_to(std::uint64_t bytes) {
         if (bytes <= bytes_) return true;
         if (!budget_->try_take(bytes - bytes_)) return false;
+        bytes_ = bytes;
+        return true;
+    }
+    // The same for what only makes things faster: half of the budget stays free, so that long
+    // bodies never keep others from beginning.
+    bool widen_to(std::uint64_t bytes) {
+        if (bytes <= bytes_) return true;
+        if (!budget_->try_take(bytes - bytes_, budget_->limit() / 2)) return false;
         bytes_ = bytes;
         return true;
     }

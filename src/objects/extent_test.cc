@@ -136,6 +136,19 @@ TEST(MemoryBudget, RefusesBeyondItsLimitAndTakesBackWhatALeaseHeld) {
     EXPECT_EQ(budget->used(), 0U);
 }
 
+TEST(MemoryBudget, WhatWidensLeavesHalfToThoseThatCome) {
+    const auto budget = std::make_shared<MemoryBudget>(100);
+    Lease body(budget);
+    EXPECT_TRUE(body.grow_to(10));
+    EXPECT_TRUE(body.widen_to(50));
+    EXPECT_FALSE(body.widen_to(51));
+    EXPECT_EQ(body.bytes(), 50U);
+    Lease next(budget);
+    EXPECT_TRUE(next.grow_to(50));
+    EXPECT_FALSE(next.widen_to(51));
+    EXPECT_TRUE(body.widen_to(50)) << "it has that much";
+}
+
 TEST(PinTable, ABlobStaysPinnedUntilItsLastReaderLeaves) {
     auto table = std::make_shared<PinTable>();
     auto one = std::make_unique<Pins>(table, std::vector{blob_id(1), blob_id(2), blob_id(1)});

@@ -86,7 +86,7 @@ Task<void> read_ahead(std::shared_ptr<ReadState> state, std::uint64_t number, St
 void top_up(const std::shared_ptr<ReadState>& state) {
     while (state->ahead.size() < state->most_ahead && state->loop->gate.is_open()) {
         const std::uint64_t wanted = (state->ahead.size() + 2) * state->stripe_bytes;
-        if (state->cursor.is_at_end() || !state->lease.grow_to(wanted)) break;
+        if (state->cursor.is_at_end() || !state->lease.widen_to(wanted)) break;
         std::optional<StripeRead> read = state->cursor.next();
         const std::uint64_t number = state->started++;
         state->ahead.push_back({number, std::nullopt});

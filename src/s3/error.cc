@@ -154,7 +154,8 @@ S3Error from_error(const Error& error) {
     switch (error.code) {
         case Code::kNoSpace:
             return plain(kInsufficientStorage);
-        case Code::kUnavailable:
+        case Code::kUnavailable:  // the client is told no more than this; who runs the node is
+            LOG_WARN("s3", "service unavailable: {}", error.context);
             return plain(kServiceUnavailable);
         case Code::kTimeout:
             return plain(kRequestTimeout);

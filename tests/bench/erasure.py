@@ -11,7 +11,7 @@ import platform
 import threading
 import time
 
-from nodes import QUICK, Cluster, bench, latency, median_of, write_document
+from nodes import QUICK, Cluster, begin_bench, bench, latency, median_of, say, write_document
 
 MIB = 1 << 20
 GB = 10 ** 9
@@ -101,11 +101,17 @@ def memory(cluster, node):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    # No object is finished in this time, which is no failure of the load.
-    bench(node, "put", "-size", "256MiB" if QUICK else "1GiB", "-clients", 64, "-duration",
-          f"{2 * SECONDS}s", "-bucket", "memory")
+    # Objects are not finished in this time, and shall not be: 64 of them would fill the disk.
+    load = begin_bench(node, "put", "-size", "1GiB", "-clients", 64, "-duration", "1h", "-bucket",
+                       "memory")
+    time.sleep(2 * SECONDS)
+    ended = load.poll()
+    load.kill()
+    load.wait()
     done.set()
     watcher.join()
+    if ended is not None:
+        raise RuntimeError("the load ended by itself: " + load.stdout.read()[-500:])
     return peak[node.name], max(v for name, v in peak.items() if name != node.name)
 
 
@@ -137,13 +143,18 @@ def document(put, get, degraded, repaired, entry, other):
 
 
 def main():
+    say("six nodes")
     with Cluster(6) as cluster:
         node = cluster.nodes[0]
         wait_for("profile 4+2", lambda: is_redundant(cluster, node))
+        say("bodies to read")
         bench(node, "put", "-size", "64MiB", "-clients", 4, "-requests", OBJECTS, "-objects",
               OBJECTS, "-keep")
+        say("throughput")
         put, get = throughput(node)
+        say("memory")
         entry, other = memory(cluster, node)
+        say("two nodes stop")
         lost = cluster.nodes[4:]
         for one in lost:
             one.stop()
@@ -151,6 +162,10 @@ def main():
                                                 "-objects", OBJECTS, "-reuse", "-duration",
                                                 f"{SECONDS}s")) for _ in range(ROUNDS)])
         lost[1].start()
+        say("one comes back, and then the other one, which has missed bodies")
+        wait_for(f"{lost[1].name} to be up", lambda: all(
+            m["state"] == "up" for m in node.members() if m["node"] != lost[0].name))
+        time.sleep(3)  # every node knows it
         repaired = repair(cluster, node, lost[0])
         write_document("performance-erasure.md",
                        document(put, get, degraded, repaired, entry, other))

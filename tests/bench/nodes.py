@@ -46,13 +46,19 @@ class Node:
                  self.listen, "-node", self.name]
         if token:
             words += ["-token", token]
-        log = open(self.dir + ".log", "w", encoding="utf-8")
+        log = open(self.dir + ".log", "a", encoding="utf-8")
+        before = log.tell()
         self.process = subprocess.Popen([BINARY, *words], env=ENV, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
-        while "ready" not in open(self.dir + ".log", encoding="utf-8").read():
+        while "ready" not in self.said(before):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(open(self.dir + ".log", encoding="utf-8").read())
+                raise RuntimeError(self.said(before))
             time.sleep(0.05)
+
+    def said(self, since):
+        with open(self.dir + ".log", encoding="utf-8") as log:
+            log.seek(since)
+            return log.read()
 
     def status(self):
         """Empty while it cannot answer."""
@@ -89,17 +95,19 @@ class Cluster:
 
     def join(self, node):
         node.start(verb("token", "-data-dir", self.nodes[0].dir).strip())
-        self.wait_for_voters(self.nodes.index(node) + 1)
+        self.wait_for_members(self.nodes.index(node) + 1)
 
-    def wait_for_voters(self, count, seconds=600):
+    def wait_for_members(self, count, seconds=600):
+        """All of them up, and as many voters as a cluster of that size has, or more: three of four."""
         deadline = time.monotonic() + seconds
         while True:
             members = self.nodes[0].members()
             voters = [m for m in members if m["role"] in ("leader", "voter")]
-            if len(voters) == count and all(m["state"] == "up" for m in members):
+            is_up = len(members) == count and all(m["state"] == "up" for m in members)
+            if is_up and len(voters) >= min(count, 3):
                 return
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{count} voters expected: {members}")
+                raise RuntimeError(f"{count} members expected: {members}")
             time.sleep(0.1)
 
     def leader(self):
@@ -109,15 +117,31 @@ class Cluster:
     def __exit__(self, *_):
         for node in reversed(self.nodes):
             node.stop()
-        shutil.rmtree(self.root)
+        if not os.environ.get("BENCH_KEEP"):
+            shutil.rmtree(self.root)
+
+
+def bench_words(node, mode, flags):
+    return [BINARY, "bench", mode, "-json", "-endpoint", f"http://{node.s3}", *map(str, flags)]
+
+
+def begin_bench(node, mode, *flags):
+    """A load to be ended by whoever began it."""
+    return subprocess.Popen(bench_words(node, mode, flags), env=ENV, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
 
 
 def bench(node, mode, *flags):
-    words = [BINARY, "bench", mode, "-json", "-endpoint", f"http://{node.s3}", *map(str, flags)]
+    words = bench_words(node, mode, flags)
     run = subprocess.run(words, env=ENV, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise RuntimeError(f"{' '.join(words[1:])}: {run.stderr.strip()} {run.stdout[-500:]}")
     return json.loads(run.stdout)
+
+
+def say(text):
+    """What is under way, for who waits."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def rate(report):
