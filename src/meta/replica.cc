@@ -19,7 +19,6 @@ using runtime::Task;
 
 namespace {
 
-constexpr std::uint64_t kMaxStampMs = (std::uint64_t{1} << 48) - 1;  // a UUIDv7 holds no more
 // A change of leaders takes a second or two: so long a proposal or a read is tried again before
 // the caller hears of it.
 constexpr Micros kProposeFor = std::chrono::seconds(10);
@@ -252,15 +251,16 @@ Task<Result<ReplicaImpl::Rows>> ReplicaImpl::confirmed_rows() {
 // or wrong, between two messages of the leader.
 void ReplicaImpl::note_clock() {
     const std::int64_t mine = control_->clock.now().us / 1000;
-    const std::uint64_t cluster = std::min(driver_->cluster_time_ms(), kMaxStampMs);
+    const std::uint64_t cluster = std::min(driver_->cluster_time_ms(), StampClock::kMaxMs);
     clock_ahead_ms_ = static_cast<std::int64_t>(cluster) - mine;
 }
 
 std::uint64_t ReplicaImpl::next_stamp() {
     note_clock();
-    const std::uint64_t now = std::min(driver_->cluster_time_ms(), kMaxStampMs);
-    last_stamp_ms_ = std::max(last_stamp_ms_.load(), now);
-    return last_stamp_ms_.load();
+    const std::uint64_t now = std::min(driver_->cluster_time_ms(), StampClock::kMaxMs);
+    const std::uint64_t stamp = std::max(stamps_.at(control_->clock.now()), now);
+    stamps_.note(stamp, control_->clock.now());
+    return stamp;
 }
 
 std::uint64_t ReplicaImpl::stamp_now() {
@@ -269,7 +269,7 @@ std::uint64_t ReplicaImpl::stamp_now() {
         const std::int64_t mine = control_->clock.now().us / 1000;
         now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, mine + clock_ahead_ms_));
     }
-    return std::max(last_stamp_ms_.load(), std::min(now, kMaxStampMs));
+    return std::max(stamps_.at(control_->clock.now()), std::min(now, StampClock::kMaxMs));
 }
 
 // ---- to and from others ---------------------------------------------------------------------

@@ -74,7 +74,7 @@ Result<void> ReplicaImpl::apply(const std::vector<Entry>& entries,
     for (const Entry& entry : entries) note_applied(entry);
     commits_.add(entries.size());
     auto state = applied(*store);
-    if (state) last_stamp_ms_ = std::max(last_stamp_ms_.load(), state->stamp_ms());
+    if (state) stamps_.note(state->stamp_ms(), control_->clock.now());
     maybe_flush();
     if (std::exchange(is_changed_, false) && changed_) changed_();
     if (std::exchange(are_identities_changed_, false) && identities_changed_) identities_changed_();

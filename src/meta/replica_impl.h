@@ -14,6 +14,7 @@
 #include "meta/replica.h"
 #include "meta/snapshot.h"
 #include "meta/staging.h"
+#include "meta/stamp_clock.h"
 #include "runtime/sync.h"
 
 namespace hamster::meta {
@@ -42,7 +43,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     runtime::Task<Result<std::string>> serve(base::NodeId from, Ask what,
                                              std::string payload) override;
     View here() override { return View(snapshot()); }
-    [[nodiscard]] std::uint64_t last_stamp() const override { return last_stamp_ms_.load(); }
+    [[nodiscard]] std::uint64_t last_stamp() const override { return stamps_.last(); }
     void watch(std::function<void()> changed) override { changed_ = std::move(changed); }
     void watch_identities(std::function<void()> changed) override {
         identities_changed_ = std::move(changed);
@@ -111,7 +112,7 @@ class ReplicaImpl final : public Replica, public raft::Transport, public raft::S
     base::Gauge& log_bytes_;
 
     std::atomic<bool> is_alone_{false};  // a read needs nobody's confirmation
-    std::atomic<std::uint64_t> last_stamp_ms_{0};
+    StampClock stamps_;
     std::atomic<std::int64_t> clock_ahead_ms_{0};  // of cluster time, against Clock::now()
     // By age: they are woken in this order.
     std::map<std::uint64_t, std::shared_ptr<Forwarded>> forwarded_;

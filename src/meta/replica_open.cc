@@ -176,7 +176,7 @@ Task<Result<void>> ReplicaImpl::start(std::unique_ptr<raft::Log> log, raft::Appl
     driver_ =
         std::make_unique<raft::Driver>(control_, options, std::move(log), this, this, metrics);
     CO_TRY_ASSIGN(const proto::Applied state, meta::applied(*store()));
-    last_stamp_ms_ = state.stamp_ms();
+    stamps_.note(state.stamp_ms(), control_->clock.now());
     auto started = co_await driver_->start(std::move(applied));
     CO_TRY(started);
     note_clock();

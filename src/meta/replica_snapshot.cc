@@ -170,7 +170,7 @@ Task<Result<void>> ReplicaImpl::install() {
     unflushed_bytes_ = 0;
     std::shared_ptr<kv::Store> received = incoming_->release();
     if (auto state = applied(*received)) {
-        last_stamp_ms_ = std::max(last_stamp_ms_.load(), state->stamp_ms());
+        stamps_.note(state->stamp_ms(), control_->clock.now());
     }
     incoming_.reset();
     const std::lock_guard lock(store_mutex_);
