@@ -71,10 +71,9 @@ if(NOT HAMSTER_SANITIZE)
     target_link_libraries(ext_malloc INTERFACE ext_jemalloc)
 endif()
 
-# One precompiled header for all rooms above base: the awaitable machinery, fmt and the common
-# containers are half of what a source costs to compile. It can hide a missing include: `make lint`
-# does not see that.
-set_property(GLOBAL PROPERTY HAMSTER_PCH "")
+# One precompiled header for all rooms above base, and one for their tests: the awaitable machinery,
+# fmt, the common containers and gtest are half of what a source costs to compile. They can hide a
+# missing include: `make lint` does not see that.
 function(hamster_precompile target room)
     if(room STREQUAL "base" OR room STREQUAL "proto")
         return()
@@ -84,6 +83,18 @@ function(hamster_precompile target room)
         target_precompile_headers(${target} PRIVATE ${HAMSTER_ROOT}/cmake/precompiled.h)
     else()
         target_precompile_headers(${target} REUSE_FROM hamster_runtime)
+    endif()
+endfunction()
+
+function(hamster_precompile_test target room)
+    if(room MATCHES "^(base|erasure|placement)$")  # do not link what the header needs
+        return()
+    endif()
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>)
+    if(room STREQUAL "runtime")
+        target_precompile_headers(${target} PRIVATE ${HAMSTER_ROOT}/cmake/precompiled_test.h)
+    else()
+        target_precompile_headers(${target} REUSE_FROM runtime_test)
     endif()
 endfunction()
 
@@ -112,6 +123,7 @@ function(hamster_test name)
     add_executable(${name}_test ${T_SOURCES})
     target_compile_options(${name}_test PRIVATE ${HAMSTER_WARNINGS})
     target_link_libraries(${name}_test PRIVATE hamster_${name} ${T_DEPS} GTest::gmock GTest::gtest_main ext_malloc)
+    hamster_precompile_test(${name}_test ${name})
     add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)
     set_tests_properties(${name} PROPERTIES TIMEOUT 900)
 endfunction()
