@@ -87,8 +87,8 @@ Task<Result<void>> Walker::survey(bool all) {
     if (all) {
         surveyed_at_ = site_->now();
         wants_survey_ = false;
-        recheck_beyond_repair(now_view);
     }
+    recheck_beyond_repair(now_view);
     if (!is_laid_out) co_return Result<void>{};  // everything lies where it was taken in
     Cursor cursor;
     while (cursor.partition < base::partitions()) {
@@ -152,7 +152,7 @@ Result<Walker::Page> Walker::read_page(const meta::View& view, std::uint16_t par
         places.sources, [&](const auto& source) { return source.slot == *page.slot; });
     TRY_ASSIGN(const auto entries, view.blobs_of(partition, after, limit));
     for (const meta::BlobEntry& entry : entries) {
-        TRY_ASSIGN(std::optional<Job> job, job_of(entry, places));
+        TRY_ASSIGN(std::optional<Job> job, job_of(view, entry, places));
         if (job) page.jobs.push_back(std::move(*job));
     }
     page.blobs = entries.size();
@@ -161,7 +161,8 @@ Result<Walker::Page> Walker::read_page(const meta::View& view, std::uint16_t par
     return page;
 }
 
-Result<std::optional<Walker::Job>> Walker::job_of(const meta::BlobEntry& entry,
+Result<std::optional<Walker::Job>> Walker::job_of(const meta::View& view,
+                                                  const meta::BlobEntry& entry,
                                                   const meta::PartitionPlaces& places) const {
     const Options& options = *site_->options;
     const auto duty = duty_of(entry.blob, places, options.self, options.founder);
@@ -177,6 +178,7 @@ Result<std::optional<Walker::Job>> Walker::job_of(const meta::BlobEntry& entry,
     job.version = places.version;
     job.is_to_fill = duty->is_to_fill;
     job.is_moving = duty->is_moving;
+    TRY(forget_strangers(view, &job.blob));
     return job;
 }
 

@@ -98,8 +98,10 @@ class Walker {
     Result<Page> read_page(const meta::View& view, std::uint16_t partition,
                            std::optional<base::BlobId> after, std::size_t limit) const;
     // Nullopt: nothing is to be done.
-    [[nodiscard]] Result<std::optional<Job>> job_of(const meta::BlobEntry& entry,
+    [[nodiscard]] Result<std::optional<Job>> job_of(const meta::View& view,
+                                                    const meta::BlobEntry& entry,
                                                     const meta::PartitionPlaces& places) const;
+    Result<void> forget_strangers(const meta::View& view, BlobPlace* blob) const;
     void end_partition(std::uint16_t partition, const Page& page, const Tally& lacks);
     runtime::Task<void> settle();
     // walk_repair.cc

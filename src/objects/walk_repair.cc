@@ -65,7 +65,7 @@ Result<Walker::Jobs> Walker::fillings_of(const meta::View& view,
     Jobs jobs;
     for (const meta::BlobEntry& entry : blobs) {
         TRY_ASSIGN(const auto places, view.places(base::partition_of(entry.id)));
-        TRY_ASSIGN(std::optional<Job> job, job_of(entry, places));
+        TRY_ASSIGN(std::optional<Job> job, job_of(view, entry, places));
         if (job && job->is_to_fill) jobs.push_back(std::move(*job));
     }
     return jobs;
@@ -110,6 +110,7 @@ Result<std::optional<Walker::Job>> Walker::expected(const meta::View& view,
     if (!duty || duty->slot != shard.slot) return std::nullopt;
     Job job;
     TRY_ASSIGN(job.blob, place_of(shard.blob, *blob, places, options.founder));
+    TRY(forget_strangers(view, &job.blob));
     job.slot = shard.slot;
     job.version = places.version;
     job.is_to_fill = duty->is_to_fill;
@@ -117,10 +118,26 @@ Result<std::optional<Walker::Job>> Walker::expected(const meta::View& view,
     return job;
 }
 
+// Who is no member never comes back: what only such nodes had is lost, and is to be called so.
+Result<void> Walker::forget_strangers(const meta::View& view, BlobPlace* blob) const {
+    std::vector<BlobPlace::Shard> there;
+    for (const BlobPlace::Shard& shard : blob->shards) {
+        bool is_there = site_->is_self(shard.node);
+        if (!is_there) {
+            TRY_ASSIGN(const auto row, view.node(shard.node));
+            is_there = row.has_value();
+        }
+        if (is_there) there.push_back(shard);
+    }
+    blob->shards = std::move(there);
+    return {};
+}
+
 // True: the shard is in order. What could not be decided stays a suspect.
 Task<bool> Walker::examine(const Job* job) {
     const Result<bool> is_present = repairer_->is_present(job->shard(), job->blob.shape);
-    const bool is_lost = is_present && !*is_present && !job->is_moving;
+    const bool is_lost =
+        is_present && !*is_present && !job->is_moving && !beyond_repair_.contains(job->shard());
     if (is_lost) {
         lost_.add();
         wants_survey_ = true;  // there may be more
