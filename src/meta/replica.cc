@@ -269,7 +269,7 @@ std::uint64_t ReplicaImpl::stamp_now() {
         const std::int64_t mine = control_->clock.now().us / 1000;
         now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, mine + clock_ahead_ms_));
     }
-    return std::max(stamps_.at(control_->clock.now()), std::min(now, StampClock::kMaxMs));
+    return std::max(stamps_.last(), std::min(now, StampClock::kMaxMs));
 }
 
 // ---- to and from others ---------------------------------------------------------------------

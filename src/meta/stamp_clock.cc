@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/assert.h"
-
 namespace hamster::meta {
 
 namespace {
@@ -20,7 +18,7 @@ void raise(std::atomic<T>* value, T to) {
 }  // namespace
 
 void StampClock::note(std::uint64_t stamp_ms, runtime::Time now) {
-    HAMSTER_ASSERT(stamp_ms <= kMaxMs, stamp_ms);
+    stamp_ms = std::min(stamp_ms, kMaxMs);
     const std::int64_t stamp_us = static_cast<std::int64_t>(stamp_ms) * kMicrosPerMs;
     raise(&last_ms_, stamp_ms);
     raise(&origin_, kOf * stamp_us - kSpeed * now.us);

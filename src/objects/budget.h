@@ -55,8 +55,8 @@ class Lease {
         bytes_ = bytes;
         return true;
     }
-    // The same for what only makes things faster: half of the budget stays free, so that long
-    // bodies never keep others from beginning.
+    // The same for what only makes things faster: half of the budget stays free, so that
+    // bodies which are under way for long leave others room to begin.
     bool widen_to(std::uint64_t bytes) {
         if (bytes <= bytes_) return true;
         if (!budget_->try_take(bytes - bytes_, budget_->limit() / 2)) return false;

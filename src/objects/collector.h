@@ -36,6 +36,7 @@ class Collector {
     };
     using Blobs = std::set<base::BlobId>;
     // collect.cc
+    runtime::Task<void> keep_time_going();
     runtime::Task<void> collect_garbage();
     runtime::Task<Result<std::optional<base::BlobId>>> collect_page(
         std::optional<base::BlobId> after);
@@ -75,6 +76,7 @@ class Collector {
     const Site* site_;
     runtime::Semaphore* turns_;
     runtime::Semaphore one_round_{1};
+    std::uint64_t round_ms_ = 0;  // cluster time in the last round
     // What the garbage walk has seen since it last started over.
     std::optional<base::BlobId> garbage_cursor_;
     std::uint64_t seen_blobs_ = 0;

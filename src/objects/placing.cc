@@ -90,7 +90,7 @@ std::optional<Target> choose(const LayoutTable& table, bool is_small, const Choo
         if (choice.will_do()) return choice.take();
     }
     // With all nodes of a zone down there may be very few partitions that will do, which no luck
-    // finds. That is for copies only: a few partitions shall not get all the long bodies.
+    // finds.
     Choice choice(&table, copies, &up);
     const base::BlobId last = draw(chooser, &choice);
     if (!choice.will_do()) look_at_all(last, &choice);

@@ -13,7 +13,7 @@
 
 namespace hamster::objects {
 
-// So many ids are drawn for one blob before all partitions are looked at.
+// So many ids are drawn in each geometry; then all partitions are looked at, for copies.
 inline constexpr int kDraws = 64;
 
 struct Target {

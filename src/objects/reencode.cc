@@ -27,6 +27,13 @@ bool has_wanted_geometry(const proto::Blob& blob, const proto::Reencode& wanted)
     return blob.k() == k && blob.m() == wanted.m();
 }
 
+// With nodes down a body may have become another geometry, or lack a shard: then the old blob is
+// better.
+bool is_better(const StoredBody& body, const proto::Reencode& wanted) {
+    const proto::Blob& geometry = body.blob->geometry();
+    return has_wanted_geometry(geometry, wanted) && geometry.missing() == 0;
+}
+
 }  // namespace
 
 Reencoder::Reencoder(const Site* site, base::Metrics* metrics)
@@ -88,13 +95,11 @@ Task<Result<void>> Reencoder::reencode(meta::View view, meta::BlobEntry entry,
     co_await pacer_.take(entry.blob.size(), site_->options->repair_bytes_per_s);
     auto stored = co_await store_anew(std::move(view), &entry);
     CO_TRY_ASSIGN(StoredBody body, stored);
-    // With nodes down it may have become another geometry, or lack a shard: the old one is better.
-    const proto::Blob& geometry = body.blob->geometry();
-    if (!has_wanted_geometry(geometry, wanted) || geometry.missing() != 0) {
+    if (!is_better(body, wanted)) {
         co_await site_->service->discard(std::move(body));
         co_return fail(Code::kUnavailable, "too few nodes are up");
     }
-    auto replaced = co_await replace(entry.id, &body);
+    auto replaced = co_await replace(entry.id, &body, wanted);
     // After an unknown outcome the new blob may be the one that counts; else it is an orphan.
     const bool is_refused = replaced ? !*replaced : replaced.error().code != Code::kUnknownOutcome;
     if (is_refused) co_await site_->service->discard(std::move(body));
@@ -122,7 +127,7 @@ Task<Result<StoredBody>> Reencoder::store_anew(meta::View view, const meta::Blob
 }
 
 // False: the old blob is gone. Its references may have gone while the body was on its way.
-Task<Result<bool>> Reencoder::replace(base::BlobId blob, StoredBody* body) {
+Task<Result<bool>> Reencoder::replace(base::BlobId blob, StoredBody* body, proto::Reencode wanted) {
     for (int i = 0; i < kTries; ++i) {
         proto::Command command;
         command.mutable_replace_blob()->set_blob_id(std::string(blob.view()));
@@ -141,6 +146,7 @@ Task<Result<bool>> Reencoder::replace(base::BlobId blob, StoredBody* body) {
         }
         auto settled = co_await site_->service->settle(*body);
         CO_TRY_ASSIGN(*body, settled);
+        if (!is_better(*body, wanted)) co_return fail(Code::kUnavailable, "too few nodes are up");
     }
     co_return fail(Code::kUnavailable, "the layout changes all the time");
 }

@@ -40,7 +40,8 @@ class Reencoder {
     runtime::Task<Result<void>> reencode(meta::View view, meta::BlobEntry entry,
                                          proto::Reencode wanted);
     runtime::Task<Result<StoredBody>> store_anew(meta::View view, const meta::BlobEntry* entry);
-    runtime::Task<Result<bool>> replace(base::BlobId blob, StoredBody* body);
+    runtime::Task<Result<bool>> replace(base::BlobId blob, StoredBody* body,
+                                        proto::Reencode wanted);
 
     const Site* site_;
     Pacer pacer_;

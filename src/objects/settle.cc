@@ -129,8 +129,11 @@ Task<Result<StoredBody>> ServiceImpl::store_anew(StoredBody body, base::BlobId b
     extents.push_back({blob, 0, body.size, body.size, map});
     auto opened = co_await open_extents(std::move(extents));
     CO_TRY_ASSIGN(std::unique_ptr<BodyReader> reader, opened);
-    StoredSource source(reader.get(), body.size);
-    auto stored = co_await store(&source, body.size);
+    Result<StoredBody> stored;
+    {
+        StoredSource source(reader.get(), body.size);
+        stored = co_await store(&source, body.size);
+    }
     reader.reset();
     CO_TRY(stored);
     HAMSTER_ASSERT(stored->size == body.size, stored->size, body.size);

@@ -88,7 +88,7 @@ Task<Result<void>> Walker::survey(bool all) {
         surveyed_at_ = site_->now();
         wants_survey_ = false;
     }
-    recheck_beyond_repair(now_view);
+    recheck_beyond_repair(now_view, all);
     if (!is_laid_out) co_return Result<void>{};  // everything lies where it was taken in
     Cursor cursor;
     while (cursor.partition < base::partitions()) {

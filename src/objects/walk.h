@@ -117,7 +117,7 @@ class Walker {
     runtime::Task<bool> examine(const Job* job);
     runtime::Task<void> fill(std::vector<const Job*> jobs);
     void note_failure(const Job& job, const Error& error);
-    void recheck_beyond_repair(const meta::View& view);
+    void recheck_beyond_repair(const meta::View& view, bool again);
     runtime::Task<Result<meta::View>> view();
 
     const Site* site_;

@@ -209,11 +209,11 @@ Task<void> Walker::fill(std::vector<const Job*> jobs) {
     }
 }
 
-// Those that were deleted or moved away are no alarm any more; the others get another try.
-void Walker::recheck_beyond_repair(const meta::View& view) {
+// Those that were deleted or moved away are no alarm any more. `again`: the others get another try.
+void Walker::recheck_beyond_repair(const meta::View& view, bool again) {
     std::erase_if(beyond_repair_, [&](const ShardId& shard) {
         const auto job = expected(view, shard);
-        if (job && *job && !(*job)->is_to_fill) note_suspect(shard);
+        if (again && job && *job && !(*job)->is_to_fill) note_suspect(shard);
         return job && !*job;
     });
     beyond_gauge_.set(static_cast<std::int64_t>(beyond_repair_.size()));

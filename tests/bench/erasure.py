@@ -116,7 +116,6 @@ def memory(cluster, node):
 
 
 def verdict(repaired):
-    """The promise is about machines of their own."""
     rate = repaired["bytes"] / repaired["seconds"] / GB
     effect = repaired["p99_during"] / repaired["p99_before"] - 1
     met = "Met" if rate >= 0.2 and effect <= 0.2 else "Missed"
@@ -135,7 +134,7 @@ def document(put, get, degraded, repaired, entry, other):
         "",
         "| bodies of 64 MiB, 4 clients, through one node | GB/s | |",
         "|---|---|---|",
-        f"| PUT | {put / GB:.2f} | |",
+        f"| PUT | {put / GB:.2f} | promised 0.35: {'met' if put >= 0.35 * GB else 'missed'} |",
         f"| GET | {get / GB:.2f} | |",
         f"| GET with two nodes down | {degraded / GB:.2f} | {degraded / get:.2f} of the healthy one |",
         "",
@@ -176,7 +175,8 @@ def main():
         lost[1].start()
         say("one comes back, and then the other one, which has missed bodies")
         wait_for(f"{lost[1].name} to be up", lambda: all(
-            m["state"] == "up" for m in node.members() if m["node"] != lost[0].name))
+            m["state"] == "up" for m in node.members() or [{"node": "?", "state": "?"}]
+            if m["node"] != lost[0].name))
         time.sleep(3)  # every node knows it
         repaired = repair(cluster, node, lost[0])
         write_document("performance-erasure.md",

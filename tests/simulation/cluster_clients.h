@@ -107,6 +107,7 @@ class ClusterClient {
     runtime::Prng random_;
     std::map<std::string, std::unique_ptr<S3Client>> connections_;
     std::map<std::string, Seen> seen_;
+    int last_status_ = 0;  // of a PUT
 };
 
 }  // namespace hamster::simulation

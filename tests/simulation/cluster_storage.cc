@@ -10,6 +10,7 @@
 #include "cluster_disks.h"
 #include "erasure/stripe.h"
 #include "meta/replica.h"
+#include "objects/shape.h"
 
 namespace hamster::simulation {
 
@@ -134,6 +135,7 @@ bool ClusterStorage::can_store(const std::vector<Member*>& down) {
     const auto layout = view.layout();
     if (!layout || layout->version() == 0 || down.size() <= layout->m()) return true;
     const std::size_t copies = 1 + layout->m();
+    const std::ptrdiff_t floor = objects::floor_of({1, layout->m()});
     const auto is_up = [&](const base::NodeId& node) {
         return std::ranges::none_of(down, [&](const Member* member) { return member->id == node; });
     };
@@ -141,7 +143,7 @@ bool ClusterStorage::can_store(const std::vector<Member*>& down) {
         const auto places = view.places(partition);
         if (!places || places->nodes.size() < copies) continue;
         const auto end = places->nodes.begin() + static_cast<std::ptrdiff_t>(copies);
-        if (std::count_if(places->nodes.begin(), end, is_up) >= 2) return true;
+        if (std::count_if(places->nodes.begin(), end, is_up) >= floor) return true;
     }
     return false;
 }

@@ -87,8 +87,8 @@ class SimCluster {
     // later, whatever becomes of the member.
     void run_errand(Member& on, std::shared_ptr<Errand> errand, Task<void> task,
                     std::function<void(const Errand&)> then);
-    // Cluster time never goes back: while it is ahead of all clocks, because one had jumped,
-    // nothing becomes older. So much time passes.
+    // Cluster time never goes back: while it is ahead of all clocks, because one had jumped, it
+    // goes on slower than they do. So much time passes that they have caught up.
     void catch_up_clocks();
     // Equal rows everywhere; call only when unsettled() is empty.
     void compare_replicas();
