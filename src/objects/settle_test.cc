@@ -43,6 +43,13 @@ Task<proto::Answer::Status> propose(SimCluster* cluster, std::string key, Stored
     co_return status;
 }
 
+Task<void> expect_discarded(SimCluster* cluster, StoredBody body) {
+    SimNode* const node = cluster->node(1);
+    co_await runtime::run_on(node->world->executor, node->objects->discard(std::move(body)));
+    co_await cluster->sleep_ms(5000);
+    EXPECT_EQ(cluster->shards(), 0U);
+}
+
 // Orders to pull that nodes got. They are answered as told; the shards stay where they are.
 struct Pulls {
     std::map<base::NodeId, PullOrder> orders;
@@ -128,10 +135,7 @@ Task<void> too_few_can(SimCluster* cluster) {
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 7, 8});
     auto settled = co_await settle_on(cluster->node(1), before);
     EXPECT_EQ(settled.error().code, Code::kUnavailable);
-    SimNode* const node = cluster->node(1);
-    co_await runtime::run_on(node->world->executor, node->objects->discard(before));
-    co_await cluster->sleep_ms(5000);
-    EXPECT_EQ(cluster->shards(), 0U);
+    co_await expect_discarded(cluster, before);
 }
 TEST(Settle, BelowTheFloorTheBodyIsGivenUp) { run_scene({.nodes = 8, .seed = 3}, too_few_can); }
 
@@ -170,10 +174,7 @@ Task<void> nobody_takes_it_anew(SimCluster* cluster) {
     };
     auto settled = co_await settle_on(cluster->node(1), before);
     EXPECT_EQ(settled.error().code, Code::kUnavailable);
-    SimNode* const node = cluster->node(1);
-    co_await runtime::run_on(node->world->executor, node->objects->discard(before));
-    co_await cluster->sleep_ms(5000);
-    EXPECT_EQ(cluster->shards(), 0U);
+    co_await expect_discarded(cluster, before);
 }
 TEST(Settle, ATooWideBodyThatNobodyTakesIsGivenUp) {
     run_scene({.nodes = 3, .seed = 7}, nobody_takes_it_anew);

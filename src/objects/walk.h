@@ -101,7 +101,6 @@ class Walker {
     [[nodiscard]] Result<std::optional<Job>> job_of(const meta::View& view,
                                                     const meta::BlobEntry& entry,
                                                     const meta::PartitionPlaces& places) const;
-    Result<void> forget_strangers(const meta::View& view, BlobPlace* blob) const;
     void end_partition(std::uint16_t partition, const Page& page, const Tally& lacks);
     runtime::Task<void> settle();
     // walk_repair.cc
@@ -116,6 +115,7 @@ class Walker {
     runtime::Task<bool> restore(const Job* job);
     runtime::Task<bool> examine(const Job* job);
     runtime::Task<void> fill(std::vector<const Job*> jobs);
+    Result<void> forget_strangers(const meta::View& view, BlobPlace* blob) const;
     void note_failure(const Job& job, const Error& error);
     void recheck_beyond_repair(const meta::View& view, bool again);
     runtime::Task<Result<meta::View>> view();

@@ -104,12 +104,14 @@ def memory(cluster, node):
     # Objects are not finished in this time, and shall not be: 64 of them would fill the disk.
     load = begin_bench(node, "put", "-size", "1GiB", "-clients", 64, "-duration", "1h", "-bucket",
                        "memory")
-    time.sleep(2 * SECONDS)
-    ended = load.poll()
-    load.kill()
-    load.wait()
-    done.set()
-    watcher.join()
+    try:
+        time.sleep(2 * SECONDS)
+        ended = load.poll()
+    finally:
+        load.kill()
+        load.wait()
+        done.set()
+        watcher.join()
     if ended is not None:
         raise RuntimeError("the load ended by itself: " + load.stdout.read()[-500:])
     return peak[node.name], max(v for name, v in peak.items() if name != node.name)
