@@ -17,6 +17,11 @@ if(CCACHE)
         CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
+# Several sources are compiled as one: most of what a source costs is the code of templates that
+# the next one needs again. So names in anonymous namespaces are unique within a room.
+set(CMAKE_UNITY_BUILD ON)
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 8)
+
 add_compile_definitions(
     BOOST_ASIO_NO_DEPRECATED
     BOOST_ASIO_SEPARATE_COMPILATION

@@ -18,7 +18,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::string_view kChanges[] = {
+constexpr std::string_view kClusterChanges[] = {
     "/v1/cluster/token", "/v1/cluster/can-stop", "/v1/cluster/transfer", "/v1/cluster/remove",
     "/v1/cluster/drain", "/v1/cluster/undrain",  "/v1/cluster/optimize", "/v1/cluster/profile"};
 
@@ -170,7 +170,7 @@ Task<Result<std::string>> change_node(cluster::Cluster* cluster, std::string pat
 }  // namespace
 
 bool is_cluster_change(std::string_view path) {
-    return std::ranges::find(kChanges, path) != std::end(kChanges);
+    return std::ranges::find(kClusterChanges, path) != std::end(kClusterChanges);
 }
 
 Task<json::object> cluster_status(cluster::Cluster* cluster) {

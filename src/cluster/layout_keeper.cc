@@ -20,7 +20,7 @@ namespace {
 
 constexpr Micros kLookEvery = std::chrono::seconds(1);
 constexpr Micros kMaxRest = std::chrono::minutes(1);
-constexpr Micros kNap = std::chrono::milliseconds(100);  // how late stop() may be noticed
+constexpr Micros kLayoutNap = std::chrono::milliseconds(100);  // how late stop() may be noticed
 // All blobs are walked for what is left of a re-encoding; this often, and for one part in so many
 // of the time at most.
 constexpr Micros kWalkEvery = std::chrono::seconds(2);
@@ -55,7 +55,7 @@ Task<void> LayoutKeeper::stop() {
 
 Task<bool> LayoutKeeper::pause(Micros time) {
     while (time.count() > 0 && !stopping_) {
-        const Micros nap = std::min(time, kNap);
+        const Micros nap = std::min(time, kLayoutNap);
         co_await control_->clock.sleep(nap);
         time -= nap;
     }

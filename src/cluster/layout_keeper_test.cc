@@ -21,7 +21,7 @@ using runtime::Task;
 const std::string kBucket = id16('b', 1);
 const std::string kBlob1 = id16('x', 1);
 const std::string kBlob2 = id16('y', 2);
-constexpr std::uint64_t kLarge = objects::kSmallBlobBytes + 1;
+constexpr std::uint64_t kLargeBody = objects::kSmallBlobBytes + 1;
 
 NodeId n(std::uint64_t number) { return as_id<NodeId>(node_id(number)); }
 
@@ -169,19 +169,19 @@ Task<void> across_a_boundary(Scene* scene) {
     co_await until(scene, "first layout", [scene] { return scene->layout().version() == 1; });
     co_await settle(scene);
     const std::uint64_t now_ms = scene->group->stamp_now();
-    co_await propose(scene, placed(put_object(kBucket, "k", kBlob1, kLarge, now_ms), 2, 1, 1));
+    co_await propose(scene, placed(put_object(kBucket, "k", kBlob1, kLargeBody, now_ms), 2, 1, 1));
     auto asked = co_await scene->keeper->drain(n(3), false);
-    EXPECT_TRUE(asked && asked->must_ask() && asked->bytes == kLarge);
+    EXPECT_TRUE(asked && asked->must_ask() && asked->bytes == kLargeBody);
     EXPECT_FALSE(scene->is_leaving(3));
     auto agreed = co_await scene->keeper->drain(n(3), true);
     EXPECT_TRUE(agreed);
     co_await until(scene, "re-encoding", [scene] { return scene->layout().has_reencode(); });
-    EXPECT_EQ(scene->layout().reencode().bytes_at_start(), kLarge);
+    EXPECT_EQ(scene->layout().reencode().bytes_at_start(), kLargeBody);
     EXPECT_EQ(scene->layout().width(), 3U);
     auto stopped = co_await scene->keeper->stop_optimizing();
     EXPECT_FALSE(stopped);  // it is needed
     co_await change_leader(scene);
-    Command anew = replace_blob(kBlob1, kBlob2, kLarge, scene->group->stamp_now());
+    Command anew = replace_blob(kBlob1, kBlob2, kLargeBody, scene->group->stamp_now());
     place(*anew.mutable_replace_blob()->mutable_by(), 1, 1, scene->layout().version());
     co_await propose(scene, std::move(anew));
     co_await scene->world->clock.sleep(std::chrono::seconds(10));
@@ -204,7 +204,7 @@ Task<void> optimizes(Scene* scene) {
     co_await open(scene, 2);
     co_await until(scene, "first layout", [scene] { return scene->layout().version() == 1; });
     const std::uint64_t now_ms = scene->group->stamp_now();
-    co_await propose(scene, placed(put_object(kBucket, "k", kBlob1, kLarge, now_ms), 1, 1, 1));
+    co_await propose(scene, placed(put_object(kBucket, "k", kBlob1, kLargeBody, now_ms), 1, 1, 1));
     auto nothing = co_await scene->keeper->optimize();
     EXPECT_TRUE(nothing && !nothing->is_running && nothing->left.blobs == 0);
     co_await admit(scene, 3);
@@ -212,12 +212,12 @@ Task<void> optimizes(Scene* scene) {
     co_await until(scene, "2+1", [scene] { return scene->layout().k() == 2; });
     for (int times = 0; times < 2; ++times) {
         auto begun = co_await scene->keeper->optimize();
-        EXPECT_TRUE(begun && begun->is_running && begun->bytes_at_start == kLarge);
+        EXPECT_TRUE(begun && begun->is_running && begun->bytes_at_start == kLargeBody);
     }
     co_await change_leader(scene);
     co_await scene->world->clock.sleep(std::chrono::seconds(10));
     EXPECT_TRUE(scene->layout().has_reencode());
-    Command anew = replace_blob(kBlob1, kBlob2, kLarge, scene->group->stamp_now());
+    Command anew = replace_blob(kBlob1, kBlob2, kLargeBody, scene->group->stamp_now());
     place(*anew.mutable_replace_blob()->mutable_by(), 2, 1, scene->layout().version());
     co_await propose(scene, std::move(anew));
     co_await until(scene, "the end", [scene] { return !scene->layout().has_reencode(); });

@@ -17,31 +17,32 @@ using base::expect_property;
 
 Key256 golden_key() { return CountingKeySource(0).key(); }
 
-constexpr std::string_view kGoldenText = "correct horse battery staple";
-constexpr std::string_view kGolden =
+constexpr std::string_view kGoldenOpened = "correct horse battery staple";
+constexpr std::string_view kGoldenSealed =
     "01404142434445464748494a4b81d6dc51435ff323a5ab6545fe44713a"
     "0db2372ece157c571637228058aa1f69f5654bdb563c3d8487813ae1";
 constexpr std::string_view kGoldenEmpty =
     "01404142434445464748494a4b3f6d588618a96a62c45d5d7451b42234";
 
-std::string unhex(std::string_view text) {
+std::string from_hex(std::string_view text) {
     return base::hex_decode(text).value_or("not hexadecimal");
 }
 Code code_of(const Result<std::string>& result) { return result.error().code; }
 
 // The golden bytes of docs/formats/secrets.md, computed with another implementation of AES-GCM.
 TEST(Seal, Golden) {
-    const std::string sealed = unhex(kGolden);
-    EXPECT_EQ(open(golden_key(), as_bytes(sealed), as_bytes("user/42")), std::string(kGoldenText));
-    EXPECT_EQ(open(golden_key(), as_bytes(unhex(kGoldenEmpty)), {}), std::string());
+    const std::string sealed = from_hex(kGoldenSealed);
+    EXPECT_EQ(open(golden_key(), as_bytes(sealed), as_bytes("user/42")),
+              std::string(kGoldenOpened));
+    EXPECT_EQ(open(golden_key(), as_bytes(from_hex(kGoldenEmpty)), {}), std::string());
     CountingKeySource nonces(0x40);
-    EXPECT_EQ(seal(&nonces, golden_key(), as_bytes(kGoldenText), as_bytes("user/42")), sealed);
+    EXPECT_EQ(seal(&nonces, golden_key(), as_bytes(kGoldenOpened), as_bytes("user/42")), sealed);
     CountingKeySource again(0x40);
-    EXPECT_EQ(seal(&again, golden_key(), {}, {}), unhex(kGoldenEmpty));
+    EXPECT_EQ(seal(&again, golden_key(), {}, {}), from_hex(kGoldenEmpty));
 }
 
 TEST(Seal, EveryFlippedBitIsFound) {
-    const std::string sealed = unhex(kGolden);
+    const std::string sealed = from_hex(kGoldenSealed);
     for (std::size_t bit = 0; bit < sealed.size() * 8; ++bit) {
         std::string damaged = sealed;
         damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
@@ -52,7 +53,7 @@ TEST(Seal, EveryFlippedBitIsFound) {
 }
 
 TEST(Seal, EveryTruncationIsFound) {
-    const std::string sealed = unhex(kGolden);
+    const std::string sealed = from_hex(kGoldenSealed);
     for (std::size_t size = 0; size < sealed.size(); ++size) {
         const auto opened = open(golden_key(), as_bytes(sealed).first(size), as_bytes("user/42"));
         ASSERT_FALSE(opened) << size;
@@ -64,7 +65,7 @@ TEST(Seal, EveryTruncationIsFound) {
 }
 
 TEST(Seal, OtherKeyOrContextDoesNotOpen) {
-    const std::string sealed = unhex(kGolden);
+    const std::string sealed = from_hex(kGoldenSealed);
     EXPECT_FALSE(open(golden_key(), as_bytes(sealed), as_bytes("user/43")));
     EXPECT_FALSE(open(golden_key(), as_bytes(sealed), {}));
     EXPECT_FALSE(open(CountingKeySource(1).key(), as_bytes(sealed), as_bytes("user/42")));

@@ -8,9 +8,6 @@ namespace {
 
 using namespace testing;
 
-const std::string kBucket = id16('b', 1);
-const std::string kBlob1 = id16('x', 1);
-const std::string kBlob2 = id16('y', 2);
 constexpr std::uint64_t kDay = 86'400'000;  // ms
 
 class ClusterTest : public ::testing::Test {

@@ -330,7 +330,7 @@ TEST_F(LayoutTest, ANewNodeMayReplaceAMember) {
     EXPECT_EQ(replica_.status(remove_node(2)), Answer::OK);
 }
 
-std::vector<Command> history() {
+std::vector<Command> layout_history() {
     Command reencode;
     reencode.mutable_set_reencode()->mutable_reencode()->set_k(1);
     reencode.mutable_set_reencode()->mutable_reencode()->set_m(1);
@@ -358,7 +358,7 @@ TEST(LayoutReplicas, TheSameCommandsGiveTheSameBytes) {
     Replica two;
     Staging staging(two.store());  // as a group applies them: in one batch
     std::uint64_t index = 0;
-    for (const Command& command : history()) {
+    for (const Command& command : layout_history()) {
         const Answer answer = one.apply(command);
         one.now += 50;
         for (int times = 0; times < 2; ++times) {  // the second time it is a replay
@@ -378,7 +378,7 @@ TEST(LayoutReplicas, TheSameCommandsGiveTheSameBytes) {
 // Rows of version 1 of the format. A change here is a change of the format.
 TEST(LayoutGolden, Rows) {
     Replica replica;
-    for (const Command& command : history()) replica.apply(command);
+    for (const Command& command : layout_history()) replica.apply(command);
     const auto hex = [&](const std::string& row) {
         return base::hex_encode(base::as_bytes(replica.store().get(row).value().value_or("none")));
     };

@@ -7,8 +7,6 @@ namespace {
 
 using namespace testing;
 
-const std::string kUpload = id16('u', 1);
-
 class ReencodeTest : public LayoutTest {
   protected:
     ReencodeTest() {

@@ -7,12 +7,6 @@ namespace {
 
 using namespace testing;
 
-const std::string kBucket = id16('b', 1);
-const std::string kBlob1 = id16('x', 1);
-const std::string kBlob2 = id16('y', 2);
-const std::string kBlob3 = id16('z', 3);
-const std::string kUpload = id16('u', 1);
-
 class ApplyTest : public ::testing::Test {
   protected:
     ApplyTest() { EXPECT_EQ(replica_.status(create_bucket("photos", kBucket)), Answer::OK); }

@@ -15,8 +15,6 @@ using runtime::sim::DiskFaults;
 using runtime::sim::Machine;
 using runtime::sim::Simulator;
 
-const std::string kBucket = id16('b', 1);
-
 GroupOptions tiny() {
     GroupOptions options;
     options.flush_after_bytes = 3000;  // flushes and drops happen all the time

@@ -50,6 +50,12 @@ inline std::string id16(char kind, std::uint64_t number) {
     base::put_be64(out, number);
     return out;
 }
+
+inline const std::string kBucket = id16('b', 1);
+inline const std::string kBlob1 = id16('x', 1);
+inline const std::string kBlob2 = id16('y', 2);
+inline const std::string kBlob3 = id16('z', 3);
+inline const std::string kUpload = id16('u', 1);
 template <class Id>
 Id as_id(std::string_view bytes) {
     return *Id::from_bytes(bytes);

@@ -8,11 +8,6 @@
 
 namespace hamster::meta::testing {
 
-inline const std::string kBucket = id16('b', 1);
-inline const std::string kBlob1 = id16('x', 1);
-inline const std::string kBlob2 = id16('y', 2);
-inline const std::string kBlob3 = id16('z', 3);
-
 inline NodeId n(std::uint64_t number) { return as_id<NodeId>(node_id(number)); }
 inline base::Slot slot(std::uint8_t value) { return base::Slot{value}; }
 

@@ -6,8 +6,6 @@ namespace {
 
 using namespace testing;
 
-const std::string kBucket = id16('b', 1);
-const std::string kUpload = id16('u', 1);
 const std::string kKey = "film";
 constexpr std::uint64_t kBig = 5 * kMiB;
 

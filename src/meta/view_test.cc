@@ -12,7 +12,6 @@ namespace {
 
 using namespace testing;
 
-const std::string kBucket = id16('b', 1);
 const std::string kOther = id16('c', 1);
 
 template <class Entry>

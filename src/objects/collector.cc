@@ -39,7 +39,6 @@ constexpr std::uint64_t kFullGraceMs = 5'000;
 constexpr std::uint64_t kSharedFullGraceMs = 40'000;
 // Garbage that is remembered as waiting for a node, 12 MB or so. The rest is asked for again.
 constexpr std::size_t kMaxWaiting = 128 * 1024;
-constexpr std::uint64_t kPageGapMs = 5;  // foreground traffic wins
 constexpr int kCompactionsPerRound = 4;
 
 }  // namespace

@@ -8,8 +8,6 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): its own scene
 
-constexpr std::uint64_t kGraceMs = 60'000;
-
 std::size_t garbage(SimCluster* cluster) {
     return view_of(cluster).garbage(std::nullopt, 1000)->size();
 }

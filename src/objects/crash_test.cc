@@ -10,10 +10,9 @@ namespace {
 using runtime::Micros;
 using runtime::Task;
 using runtime::sim::Simulator;
+using testing::kGraceMs;
 using testing::pattern_text;
 using testing::SimNode;
-
-constexpr std::uint64_t kGraceMs = 60'000;
 
 Options crash_options() {
     Options options;

@@ -10,7 +10,7 @@ namespace {
 using runtime::Micros;
 using runtime::Task;
 
-base::NodeId node_id(int n) {
+base::NodeId peer_id(int n) {
     base::NodeId id;
     id.raw.fill(static_cast<std::byte>(n));
     return id;
@@ -39,11 +39,11 @@ struct Scene {
     std::map<int, Result<void>> answers;
 
     Task<Code> put(VerifiedWrite write, int from = 1) {
-        auto taken = co_await incoming->put(node_id(from), std::move(write));
+        auto taken = co_await incoming->put(peer_id(from), std::move(write));
         co_return taken ? Code::kNotFound : taken.error().code;  // kNotFound: no error
     }
     static Task<void> put_later(Scene* scene, int number, VerifiedWrite write) {
-        auto taken = co_await scene->incoming->put(node_id(1), std::move(write));
+        auto taken = co_await scene->incoming->put(peer_id(1), std::move(write));
         scene->answers[number] = std::move(taken);
     }
     void start(int number, VerifiedWrite write) {
@@ -175,9 +175,9 @@ TEST(Incoming, AWriteThatGoesSilentIsGivenUp) { run(silence); }
 Task<void> abandon(Scene* scene) {
     const Code begun = co_await scene->put(write_of(1, 0, false));
     EXPECT_EQ(begun, kTaken);
-    EXPECT_FALSE(scene->incoming->abandon(node_id(2), shard_id(1)));
-    EXPECT_TRUE(scene->incoming->abandon(node_id(1), shard_id(1)));
-    EXPECT_FALSE(scene->incoming->abandon(node_id(1), shard_id(1)));
+    EXPECT_FALSE(scene->incoming->abandon(peer_id(2), shard_id(1)));
+    EXPECT_TRUE(scene->incoming->abandon(peer_id(1), shard_id(1)));
+    EXPECT_FALSE(scene->incoming->abandon(peer_id(1), shard_id(1)));
     const Code late = co_await scene->put(write_of(1, 1, true));
     EXPECT_EQ(late, Code::kConflict);
     // While the last slice is being written.
@@ -185,7 +185,7 @@ Task<void> abandon(Scene* scene) {
     EXPECT_EQ(second, kTaken);
     scene->start(1, write_of(2, 1, true));
     co_await runtime::yield();
-    EXPECT_TRUE(scene->incoming->abandon(node_id(1), shard_id(2)));
+    EXPECT_TRUE(scene->incoming->abandon(peer_id(1), shard_id(2)));
     co_await scene->sleep(std::chrono::seconds(3));
     EXPECT_EQ(scene->answers[1].error().code, Code::kConflict);
     EXPECT_EQ(scene->store->stats().shards, 0U);

@@ -35,7 +35,6 @@ namespace {
 // Shards that are remembered, 12 MB or so; others are once there is room.
 constexpr std::size_t kMaxUnneeded = 128 * 1024;
 constexpr std::size_t kOrphanPage = 512;  // shards looked at between two pauses
-constexpr std::uint64_t kPageGapMs = 5;   // foreground traffic wins
 
 }  // namespace
 

@@ -12,7 +12,7 @@ namespace {
 
 using Numbers = std::vector<int>;
 
-base::NodeId node_id(int n) {
+base::NodeId small_id(int n) {
     base::NodeId id;
     id.raw.fill(static_cast<std::byte>(0xA0 + n));
     return id;
@@ -23,7 +23,7 @@ LayoutTable table_of(erasure::Profile profile, int nodes) {
     std::vector<std::vector<base::NodeId>> partitions(base::partitions());
     for (int p = 0; p < base::partitions(); ++p) {
         for (int slot = 0; slot < static_cast<int>(profile.width()); ++slot) {
-            partitions[static_cast<std::size_t>(p)].push_back(node_id((p + slot) % nodes));
+            partitions[static_cast<std::size_t>(p)].push_back(small_id((p + slot) % nodes));
         }
     }
     return {7, profile, std::move(partitions)};
@@ -50,7 +50,7 @@ struct Dice {
 
 std::set<base::NodeId> nodes_of(const Numbers& numbers) {
     std::set<base::NodeId> nodes;
-    for (const int number : numbers) nodes.insert(node_id(number));
+    for (const int number : numbers) nodes.insert(small_id(number));
     return nodes;
 }
 
@@ -66,7 +66,7 @@ TEST(Placing, TheFirstIdWillDoWhileAllAreUp) {
     const auto small = choose(table, true, dice.chooser({}));
     ASSERT_TRUE(small.has_value());
     EXPECT_EQ(small->profile, (erasure::Profile{1, 2}));
-    EXPECT_EQ(small->nodes, (std::vector{node_id(1), node_id(2), node_id(3)}));
+    EXPECT_EQ(small->nodes, (std::vector{small_id(1), small_id(2), small_id(3)}));
     EXPECT_EQ(dice.draws, 2);
 }
 
@@ -76,7 +76,7 @@ TEST(Placing, DrawsUntilAllNodesOfTheSlotsAreUp) {
     const auto target = choose(table, false, dice.chooser(nodes_of({0})));
     ASSERT_TRUE(target.has_value());
     EXPECT_EQ(target->missing, 0U);
-    EXPECT_EQ(target->nodes.front(), node_id(1)) << "the first partition without node 0";
+    EXPECT_EQ(target->nodes.front(), small_id(1)) << "the first partition without node 0";
 }
 
 TEST(Placing, TakesTheBestWhenSomeNodeIsEverywhere) {
@@ -108,9 +108,9 @@ TEST(Placing, FallsBackToCopiesBelowTheFloor) {
 // As with zones of which the nodes of one are down: two nodes share a single partition, by the way.
 TEST(Placing, FindsTheOnlyPartitionThatWillDo) {
     std::vector<std::vector<base::NodeId>> partitions(base::partitions(),
-                                                      {node_id(0), node_id(2), node_id(1)});
+                                                      {small_id(0), small_id(2), small_id(1)});
     const auto only = static_cast<std::uint16_t>(base::partitions() - 3);
-    partitions[only] = {node_id(3), node_id(2), node_id(0)};
+    partitions[only] = {small_id(3), small_id(2), small_id(0)};
     const LayoutTable table(7, {2, 1}, std::move(partitions));
     for (const bool is_small : {false, true}) {
         Dice dice;
@@ -119,7 +119,7 @@ TEST(Placing, FindsTheOnlyPartitionThatWillDo) {
         EXPECT_EQ(target->profile, (erasure::Profile{1, 1}));
         EXPECT_EQ(target->missing, 0U);
         EXPECT_EQ(base::partition_of(target->blob), only);
-        EXPECT_EQ(target->nodes, (std::vector{node_id(3), node_id(2)}));
+        EXPECT_EQ(target->nodes, (std::vector{small_id(3), small_id(2)}));
     }
 }
 
@@ -145,7 +145,7 @@ TEST(Placing, AloneEverythingIsHere) {
 TEST(LayoutCache, OneAtATimeLooksAgain) {
     const auto table = [](std::uint64_t version) {
         return std::make_shared<const LayoutTable>(
-            version, erasure::Profile{1, 0}, std::vector<std::vector<base::NodeId>>{{node_id(1)}});
+            version, erasure::Profile{1, 0}, std::vector<std::vector<base::NodeId>>{{small_id(1)}});
     };
     LayoutCache cache;
     const runtime::Time start{1'000'000};

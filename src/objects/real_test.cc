@@ -13,15 +13,15 @@ using testing::pattern_text;
 using testing::SimCluster;
 using testing::SimNode;
 
-constexpr std::uint64_t kNodes = 6;
+constexpr std::uint64_t kRealNodes = 6;
 constexpr std::uint64_t kObjects = 8;
-constexpr std::uint64_t kSizes[] = {1000, 12ULL * shards::kSliceBytes, 700'000};
+constexpr std::uint64_t kRealSizes[] = {1000, 12ULL * shards::kSliceBytes, 700'000};
 
 std::string key_of(std::uint64_t seed) { return "key" + std::to_string(seed); }
-std::uint64_t size_of(std::uint64_t seed) { return kSizes[seed % std::size(kSizes)]; }
+std::uint64_t size_of(std::uint64_t seed) { return kRealSizes[seed % std::size(kRealSizes)]; }
 
 Task<void> read_everything(SimCluster* cluster) {
-    for (std::uint64_t number = 1; number <= kNodes; ++number) {
+    for (std::uint64_t number = 1; number <= kRealNodes; ++number) {
         if (cluster->network.down.contains(testing::node_id(number))) continue;
         for (std::uint64_t seed = 0; seed < kObjects; ++seed) {
             auto text = co_await cluster->node(number)->get(key_of(seed), std::nullopt);
@@ -32,7 +32,7 @@ Task<void> read_everything(SimCluster* cluster) {
 
 Task<void> scene(runtime::World* world) {
     SimCluster cluster;
-    for (std::uint64_t number = 1; number <= kNodes; ++number) {
+    for (std::uint64_t number = 1; number <= kRealNodes; ++number) {
         SimNode* const node = testing::add_node(&cluster, {}, world);
         node->dir = "n" + std::to_string(number) + "/";
         const bool opened = co_await node->open();
@@ -42,12 +42,13 @@ Task<void> scene(runtime::World* world) {
     co_await cluster.found();
     co_await cluster.lay(4, 2, {1, 2, 3, 4, 5, 6});
     for (std::uint64_t seed = 0; seed < kObjects; ++seed) {
-        auto put = co_await cluster.node(1 + seed % kNodes)->put(key_of(seed), seed, size_of(seed));
+        auto put =
+            co_await cluster.node(1 + seed % kRealNodes)->put(key_of(seed), seed, size_of(seed));
         EXPECT_TRUE(put.has_value());
     }
     co_await read_everything(&cluster);
     // Known to be down: then others are asked at once. Not known: then they are asked last.
-    for (std::uint64_t one = 1; one <= kNodes; ++one) {
+    for (std::uint64_t one = 1; one <= kRealNodes; ++one) {
         for (std::uint64_t other = 1; other < one; ++other) {
             cluster.network.take_down(one);
             cluster.network.take_down(other);
@@ -62,7 +63,7 @@ Task<void> scene(runtime::World* world) {
     co_await testing::reconcile_all(&cluster);
     co_await testing::expect_sound(&cluster);
     co_await read_everything(&cluster);
-    for (std::uint64_t number = kNodes; number >= 1; --number) {
+    for (std::uint64_t number = kRealNodes; number >= 1; --number) {
         co_await cluster.node(number)->close();
     }
 }

@@ -11,7 +11,6 @@ using namespace testing;  // NOLINT(google-build-using-namespace): its own scene
 using runtime::sim::Machine;
 using runtime::sim::Simulator;
 
-constexpr std::uint64_t kGraceMs = 60'000;
 constexpr std::uint64_t kNodes = 4;
 
 // Before the power fails, and what is under way then.

@@ -12,7 +12,7 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): its own scene
 
-constexpr std::uint64_t kGraceMs = 20'000;
+constexpr std::uint64_t kShortGraceMs = 20'000;
 constexpr std::uint64_t kKeys = 12;
 constexpr int kRounds = 4;
 constexpr std::uint64_t kSeeds = 2;
@@ -45,7 +45,7 @@ class Life {
             for (int i = 0; i < 8; ++i) co_await act();
             co_await gate.close();
             co_await read_all();
-            co_await collect_all(cluster_, kGraceMs);  // while nodes are down still
+            co_await collect_all(cluster_, kShortGraceMs);  // while nodes are down still
             co_await read_all();
             co_await heal();
         }
@@ -163,10 +163,10 @@ class Life {
     Task<void> heal() {
         cluster_->network.forget();
         co_await note_damage();
-        co_await collect_all(cluster_, kGraceMs);
+        co_await collect_all(cluster_, kShortGraceMs);
         // What a node was asked for, by repair as well, counts as read for up to two minutes.
         co_await cluster_->sleep_ms(60'000);
-        co_await collect_all(cluster_, kGraceMs);
+        co_await collect_all(cluster_, kShortGraceMs);
         co_await expect_sound(cluster_);
         EXPECT_EQ(view_of(cluster_).layout()->unsettled(), 0U);
         EXPECT_EQ(view_of(cluster_).garbage(std::nullopt, 1000)->size(), 0U);
@@ -204,7 +204,7 @@ Task<void> three_of_five(SimCluster* cluster) {
 TEST(ReconcileRandom, NothingIsLostWithOneParity) {
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         SCOPED_TRACE(seed);
-        run_scene({.nodes = 5, .seed = seed, .grace_ms = kGraceMs}, three_of_five);
+        run_scene({.nodes = 5, .seed = seed, .grace_ms = kShortGraceMs}, three_of_five);
     }
 }
 
@@ -215,7 +215,7 @@ Task<void> five_of_seven(SimCluster* cluster) {
 TEST(ReconcileRandom, NothingIsLostWithTwoParities) {
     for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
         SCOPED_TRACE(seed);
-        run_scene({.nodes = 7, .seed = seed, .grace_ms = kGraceMs}, five_of_seven);
+        run_scene({.nodes = 7, .seed = seed, .grace_ms = kShortGraceMs}, five_of_seven);
     }
 }
 

@@ -8,8 +8,6 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): its own scene
 
-constexpr std::uint64_t kGraceMs = 60'000;
-
 std::size_t unsettled(SimCluster* cluster) { return view_of(cluster).layout()->unsettled(); }
 
 // --- what is missing comes back ---
@@ -141,7 +139,7 @@ TEST(Reconcile, BeyondRepairIsAnAlarmAndNothingIsDeleted) {
 }
 
 // Nodes that do not answer may have what it takes: no alarm.
-Task<void> out_of_reach(SimCluster* cluster) {
+Task<void> holders_out_of_reach(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3});
     auto put = co_await put_on(cluster->node(1), "key", 1, 600'000);
     EXPECT_TRUE(put.has_value());
@@ -158,7 +156,7 @@ Task<void> out_of_reach(SimCluster* cluster) {
     co_await expect_sound(cluster);
 }
 TEST(Reconcile, ANodeThatIsDownIsWaitedFor) {
-    run_scene({.nodes = 3, .seed = 6, .grace_ms = kGraceMs}, out_of_reach);
+    run_scene({.nodes = 3, .seed = 6, .grace_ms = kGraceMs}, holders_out_of_reach);
 }
 
 // --- degraded writes ---

@@ -17,7 +17,6 @@ using runtime::Task;
 namespace {
 
 constexpr std::size_t kPage = 256;  // blobs and partitions looked at between two pauses
-constexpr std::uint64_t kPageGapMs = 5;
 // How often a layout that changes may get in the way of one blob.
 constexpr int kTries = 4;
 

@@ -15,6 +15,7 @@ using runtime::Micros;
 using runtime::Task;
 using testing::erase_on;
 using testing::get_on;
+using testing::kGraceMs;
 using testing::node_id;
 using testing::pattern_text;
 using testing::put_on;
@@ -25,7 +26,6 @@ using testing::SimNode;
 using testing::store_on;
 using testing::Traffic;
 
-constexpr std::uint64_t kGraceMs = 60'000;
 constexpr std::uint64_t kKeptMs = 60'000;
 
 // A body as nodes stored it before there were layouts: on the node itself, which it names.

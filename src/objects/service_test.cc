@@ -10,11 +10,10 @@ namespace {
 using runtime::Micros;
 using runtime::Task;
 using runtime::sim::Simulator;
+using testing::kGraceMs;
 using testing::pattern_text;
 using testing::PatternSource;
 using testing::SimNode;
-
-constexpr std::uint64_t kGraceMs = 60'000;
 
 // Rounds happen when a test asks.
 Options quiet() {
@@ -47,12 +46,12 @@ Task<void> sleep_ms(SimNode* node, std::uint64_t ms) {
     co_await node->world->clock.sleep(Micros(static_cast<std::int64_t>(ms * 1000)));
 }
 
-constexpr std::uint64_t kSizes[] = {0,      1,      4095,   4096,   131071,    131072,   131073,
-                                    262143, 262144, 262145, 524288, 1'000'003, 3U << 20U};
+constexpr std::uint64_t kLocalSizes[] = {
+    0, 1, 4095, 4096, 131071, 131072, 131073, 262143, 262144, 262145, 524288, 1'000'003, 3U << 20U};
 
 Task<void> put_and_get_every_size(SimNode* node) {
     std::uint64_t seed = 1;
-    for (const std::uint64_t size : kSizes) {
+    for (const std::uint64_t size : kLocalSizes) {
         // Announced, unknown, and announced wrongly in both directions.
         for (const std::optional<std::uint64_t> hint :
              {std::optional(size), std::optional<std::uint64_t>(), std::optional<std::uint64_t>(3),
@@ -100,7 +99,7 @@ Task<void> read_ranges_of_parts(SimNode* node) {
 TEST(Service, RangesOfMultipartBodies) { on_node(2, quiet(), read_ranges_of_parts); }
 
 Task<void> break_bodies(SimNode* node) {
-    for (const std::uint64_t size : kSizes) {
+    for (const std::uint64_t size : kLocalSizes) {
         PatternSource source(size, size, true);
         auto stored = co_await node->objects->store(&source, size);
         EXPECT_EQ(stored.error().code, Code::kInvalid);

@@ -215,7 +215,7 @@ using Body = Task<void> (*)(SimCluster* cluster);
 struct SceneOptions {
     std::size_t nodes = 2;
     std::uint64_t seed = 1;
-    std::uint64_t grace_ms = 60'000;
+    std::uint64_t grace_ms = kGraceMs;
     std::uint64_t body_memory_bytes = 256ULL << 20;
     std::uint64_t reconcile_interval_ms = 1'000'000'000;  // rounds happen when a test asks
     std::uint64_t scrub_period_ms = 7ULL * 24 * 3600 * 1000;

@@ -18,6 +18,8 @@
 
 namespace hamster::objects::testing {
 
+inline constexpr std::uint64_t kGraceMs = 60'000;  // of garbage and of orphans
+
 using runtime::Task;
 
 // The byte at `offset` of the body number `seed`.

@@ -16,6 +16,8 @@
 
 namespace hamster::objects {
 
+constexpr std::uint64_t kPageGapMs = 5;  // between pages of rows: foreground traffic wins
+
 struct Site {
     runtime::World* control;
     meta::Router* router;

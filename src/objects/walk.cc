@@ -18,7 +18,6 @@ namespace {
 
 // Blobs and partitions looked at between two pauses.
 constexpr std::size_t kPage = 256;
-constexpr std::uint64_t kPageGapMs = 5;  // foreground traffic wins
 // Slots settled by one command.
 constexpr std::size_t kSettled = 256;
 // A missing shard is a reason to look for others, this many times as often as without one.

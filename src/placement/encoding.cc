@@ -11,9 +11,9 @@ namespace hamster::placement {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kHeader = 4;         // version, width, number of nodes
-constexpr std::uint16_t kNobody = 0xFFFF;  // in place of an index
-static_assert(kMaxNodes < kNobody);
+constexpr std::size_t kHeader = 4;          // version, width, number of nodes
+constexpr std::uint16_t kNoIndex = 0xFFFF;  // in place of an index
+static_assert(kMaxNodes < kNoIndex);
 static_assert(kHeader + kMaxNodes * sizeof(NodeId) + std::size_t{kPartitions} * kMaxWidth * 2 <=
               kMaxEncodedTable);
 
@@ -48,7 +48,7 @@ Result<> read_places(std::string_view bytes, const std::vector<NodeId>& nodes, T
     std::vector<bool> used(nodes.size());
     for (std::size_t i = 0; i < table.nodes.size(); ++i) {
         const std::uint16_t index = base::get_be16(bytes.data() + 2 * i);
-        if (index == kNobody) continue;
+        if (index == kNoIndex) continue;
         if (index >= nodes.size()) return corrupt(fmt::format("it has no node {}", index));
         table.nodes[i] = nodes[index];
         used[index] = true;
@@ -72,7 +72,7 @@ std::string encode(const Table& table) {
     for (const NodeId& node : nodes) out += node.view();
     for (const NodeId& node : table.nodes) {
         const auto index = std::ranges::lower_bound(nodes, node) - nodes.begin();
-        base::put_be16(out, node.is_zero() ? kNobody : static_cast<std::uint16_t>(index));
+        base::put_be16(out, node.is_zero() ? kNoIndex : static_cast<std::uint16_t>(index));
     }
     return out;
 }

@@ -18,7 +18,8 @@ using runtime::sim::DiskFaults;
 using runtime::sim::Machine;
 using runtime::sim::Simulator;
 
-constexpr Options kTiny{.file_bytes = 8 * base::kBlock, .max_group_bytes = 8192, .spare_files = 1};
+constexpr Options kTinyFiles{
+    .file_bytes = 8 * base::kBlock, .max_group_bytes = 8192, .spare_files = 1};
 constexpr const char* kFile1 = "a/log/0000000000000001.wal";
 constexpr const char* kFile2 = "a/log/0000000000000002.wal";
 
@@ -95,7 +96,7 @@ class WalTest : public testing::Test {
     Simulator sim_{1};
     Machine& machine_;
     base::Metrics metrics_;
-    Options options_ = kTiny;
+    Options options_ = kTinyFiles;
     std::unique_ptr<Wal> wal_;
     std::optional<Error> error_;
     Result<std::uint64_t> appended_ = 0;

@@ -200,7 +200,8 @@ void ClusterScenario::settle(std::string_view when) {
 }
 
 // Whoever gives its places away does so to the end, and is removed then, or gets them back. One
-// that is replaced goes by itself.
+// that is replaced goes by itself, and who is to replace it stays: without it a lost node's places
+// would wait for another one.
 void ClusterScenario::finish_leaving() {
     const runtime::Time end = sim_.now() + kRepairLimit;
     if (cluster_.leaving().empty()) return;
@@ -219,10 +220,11 @@ void ClusterScenario::finish_leaving() {
 }
 
 void ClusterScenario::stay_or_go(Member& member) {
-    if (!member.is_to_stay) member.is_to_stay = cluster_.chance(40);
-    if (*member.is_to_stay) return cluster_.undrain(member);
     Member* const head = cluster_.leader();
-    if (head == nullptr || !head->node()->cluster().keeper().layout().is_drained(member.id)) return;
+    if (head == nullptr) return;
+    if (!member.is_to_stay) member.is_to_stay = cluster_.chance(40) || cluster_.is_heir(member);
+    if (*member.is_to_stay) return cluster_.undrain(member);
+    if (!head->node()->cluster().keeper().layout().is_drained(member.id)) return;
     report_.reached("drained");
     cluster_.remove(member);
 }

@@ -124,6 +124,14 @@ bool SimCluster::may_replace(const base::NodeId& target) {
     return is_member;
 }
 
+// Whom it came to replace is still a member.
+bool SimCluster::is_heir(const Member& member) {
+    Member* const head = leader();
+    if (head == nullptr || member.replaces.is_zero()) return false;
+    const auto row = head->node()->metadata().here().node(member.replaces);
+    return row && *row;
+}
+
 void SimCluster::watch() {
     for (const auto& member : members_) {
         node::Node* const node = member->node();

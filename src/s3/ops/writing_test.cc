@@ -20,7 +20,7 @@
 namespace hamster::s3::ops {
 namespace {
 
-RequestHead head_with(std::vector<Header> headers) {
+RequestHead head_of(std::vector<Header> headers) {
     RequestHead head;
     head.headers = std::move(headers);
     return head;
@@ -61,16 +61,16 @@ TEST(Checksums, NamesGoBothWays) {
 }
 
 TEST(Checksums, OfUploads) {
-    EXPECT_EQ(upload_checksum(head_with({}))->algorithm, proto::CHECKSUM_CRC64NVME);
-    EXPECT_EQ(upload_checksum(head_with({{"x-amz-checksum-algorithm", "CRC32"}}))->type,
+    EXPECT_EQ(upload_checksum(head_of({}))->algorithm, proto::CHECKSUM_CRC64NVME);
+    EXPECT_EQ(upload_checksum(head_of({{"x-amz-checksum-algorithm", "CRC32"}}))->type,
               proto::CHECKSUM_TYPE_COMPOSITE);
-    EXPECT_EQ(upload_checksum(head_with({{"x-amz-checksum-algorithm", "CRC64NVME"}}))->type,
+    EXPECT_EQ(upload_checksum(head_of({{"x-amz-checksum-algorithm", "CRC64NVME"}}))->type,
               proto::CHECKSUM_TYPE_FULL_OBJECT);
-    EXPECT_FALSE(upload_checksum(head_with(
-        {{"x-amz-checksum-algorithm", "SHA256"}, {"x-amz-checksum-type", "FULL_OBJECT"}})));
-    EXPECT_FALSE(upload_checksum(head_with(
+    EXPECT_FALSE(upload_checksum(
+        head_of({{"x-amz-checksum-algorithm", "SHA256"}, {"x-amz-checksum-type", "FULL_OBJECT"}})));
+    EXPECT_FALSE(upload_checksum(head_of(
         {{"x-amz-checksum-algorithm", "CRC64NVME"}, {"x-amz-checksum-type", "COMPOSITE"}})));
-    EXPECT_FALSE(upload_checksum(head_with({{"x-amz-checksum-type", "COMPOSITE"}})));
+    EXPECT_FALSE(upload_checksum(head_of({{"x-amz-checksum-type", "COMPOSITE"}})));
 }
 
 TEST(Checksums, OfPartsFitTheirUpload) {
@@ -107,14 +107,14 @@ TEST(ObjectHeaders, AwsChunkedIsNotStored) {
 }
 
 TEST(ObjectHeaders, ControlCharactersAreRefused) {
-    EXPECT_FALSE(parse_object_headers(head_with({{"x-amz-meta-a", "b\r\nSet-Cookie: c"}})));
-    EXPECT_FALSE(parse_object_headers(head_with({{"content-type", std::string("a\0b", 3)}})));
-    EXPECT_TRUE(parse_object_headers(head_with({{"x-amz-meta-a", "tab\there"}})));
+    EXPECT_FALSE(parse_object_headers(head_of({{"x-amz-meta-a", "b\r\nSet-Cookie: c"}})));
+    EXPECT_FALSE(parse_object_headers(head_of({{"content-type", std::string("a\0b", 3)}})));
+    EXPECT_TRUE(parse_object_headers(head_of({{"x-amz-meta-a", "tab\there"}})));
 }
 
 TEST(ObjectHeaders, RepeatedMetadataIsJoined) {
     const auto headers =
-        parse_object_headers(head_with({{"x-amz-meta-a", "1"}, {"x-amz-meta-a", "2"}}));
+        parse_object_headers(head_of({{"x-amz-meta-a", "1"}, {"x-amz-meta-a", "2"}}));
     ASSERT_TRUE(headers);
     ASSERT_EQ(headers->user_metadata_size(), 1);
     EXPECT_EQ(headers->user_metadata(0).value(), "1,2");
@@ -266,33 +266,33 @@ TEST(DeleteList, Parsing) {
 
 TEST(PostReply, StatusesAndRedirects) {
     const PutOutcome outcome{"abc", {}, {}};
-    RequestHead form = head_with({{"host", "h:9000"}});
+    RequestHead form = head_of({{"host", "h:9000"}});
     form.raw_path = "/bucket";
     Reply reply = plan_post_reply(form, "bucket", "a b", outcome);
     EXPECT_EQ(reply.status, 204);
     EXPECT_EQ(*find(reply, "Location"), "http://h:9000/bucket/a%20b");
-    form = head_with({{"host", "bucket.example.com"}});
+    form = head_of({{"host", "bucket.example.com"}});
     form.raw_path = "/";
     form.secure = true;
     EXPECT_EQ(*find(plan_post_reply(form, "bucket", "k/l", outcome), "Location"),
               "https://bucket.example.com/k/l");
     EXPECT_EQ(*find(reply, "ETag"), "\"abc\"");
-    reply = plan_post_reply(head_with({{"success_action_status", "201"}}), "bucket", "k", outcome);
+    reply = plan_post_reply(head_of({{"success_action_status", "201"}}), "bucket", "k", outcome);
     EXPECT_EQ(reply.status, 201);
     EXPECT_NE(reply.body.find("<PostResponse><Location>"), std::string::npos);
-    reply = plan_post_reply(head_with({{"success_action_status", "200"}}), "bucket", "k", outcome);
+    reply = plan_post_reply(head_of({{"success_action_status", "200"}}), "bucket", "k", outcome);
     EXPECT_EQ(reply.status, 200);
     EXPECT_TRUE(reply.body.empty());
-    reply = plan_post_reply(head_with({{"success_action_status", "500"}}), "bucket", "k", outcome);
+    reply = plan_post_reply(head_of({{"success_action_status", "500"}}), "bucket", "k", outcome);
     EXPECT_EQ(reply.status, 204);
-    reply = plan_post_reply(head_with({{"success_action_redirect", "https://x/y?z=1"}}), "bucket",
+    reply = plan_post_reply(head_of({{"success_action_redirect", "https://x/y?z=1"}}), "bucket",
                             "k", outcome);
     EXPECT_EQ(reply.status, 303);
     EXPECT_EQ(*find(reply, "Location"), "https://x/y?z=1&bucket=bucket&key=k&etag=%22abc%22");
-    reply = plan_post_reply(head_with({{"success_action_redirect", "https://x/\r\nA: b"}}),
-                            "bucket", "k", outcome);
+    reply = plan_post_reply(head_of({{"success_action_redirect", "https://x/\r\nA: b"}}), "bucket",
+                            "k", outcome);
     EXPECT_EQ(reply.status, 204);
-    reply = plan_post_reply(head_with({{"success_action_redirect", "javascript:x"}}), "bucket", "k",
+    reply = plan_post_reply(head_of({{"success_action_redirect", "javascript:x"}}), "bucket", "k",
                             outcome);
     EXPECT_EQ(reply.status, 204);
 }
