@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/hash.h"
 
 namespace hamster::runtime::sim {
 
@@ -129,7 +130,7 @@ Task<Result<void>> write_through(HandlePtr handle, std::uint64_t offset,
     if (!handle->alive()) co_return halted();
     FileChange change = make_write(offset, pieces);
     const std::uint64_t length = change.length;
-    disk.trace("write_durable", offset, mix_text(length, change.data));
+    disk.trace("write_durable", offset, base::xxh3_64(base::as_bytes(change.data), length));
     if (!fits(*handle, change)) co_return no_space(*handle, std::move(change));
     const std::string content = change.data;
     const ChangeNumber number = file.begin_durable(std::move(change));
