@@ -63,6 +63,13 @@ void SimCluster::note_removed(const meta::View& view) {
     }
 }
 
+// Who has been replaced goes by itself, also while it is asked something.
+bool SimCluster::has_left(const Member& member) {
+    Member* const best = most_advanced();
+    if (best != nullptr) note_removed(best->node()->metadata().here());
+    return member.is_removed;
+}
+
 std::string SimCluster::unsettled() {
     Member* const head = leader();
     if (head == nullptr) return "nobody leads";

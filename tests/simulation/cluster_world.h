@@ -83,6 +83,7 @@ class SimCluster {
     // Members that are marked so, as the leader has it.
     [[nodiscard]] std::vector<Member*> leaving();
     [[nodiscard]] bool is_heir(const Member& member);
+    [[nodiscard]] bool has_left(const Member& member);
     [[nodiscard]] bool has_errands() const { return !pending_.empty(); }
     // `task` runs on the member and marks the errand as done; `then` is called once, sooner or
     // later, whatever becomes of the member.
