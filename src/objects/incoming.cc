@@ -83,12 +83,13 @@ bool IncomingWrites::abandon(base::NodeId from, shards::ShardId shard) {
     return true;
 }
 
-void IncomingWrites::sweep() {
+void IncomingWrites::sweep(const std::function<bool(base::NodeId)>& is_up) {
     const runtime::Time now = control_->clock.now();
     for (auto at = writes_.begin(); at != writes_.end();) {
         const auto [key, write] = *at++;
-        const runtime::Micros limit = write->waiting > 0 ? kGap : kIdle;
-        if (write->is_busy || now - write->touched < limit) continue;
+        const runtime::Micros silent = now - write->touched;
+        if (write->is_busy || silent < (write->waiting > 0 ? kGap : kIdle)) continue;
+        if (write->waiting == 0 && silent < kSlowest && is_up(key.first)) continue;
         LOG_INFO("objects",
                  "the write of blob {} slot {} by node {} was given up: no slice for too long",
                  key.second.blob.hex(), key.second.slot.value, key.first.hex());

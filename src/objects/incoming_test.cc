@@ -146,6 +146,9 @@ Task<void> conflicts(Scene* scene) {
 }
 TEST(Incoming, WhatIsNotTheNextSliceIsAConflict) { run(conflicts); }
 
+bool is_down(base::NodeId /*node*/) { return false; }
+bool is_heard_of(base::NodeId /*node*/) { return true; }
+
 Task<void> silence(Scene* scene) {
     const Code begun = co_await scene->put(write_of(1, 0, false));
     EXPECT_EQ(begun, kTaken);
@@ -153,15 +156,15 @@ Task<void> silence(Scene* scene) {
     EXPECT_EQ(gap, kTaken);
     scene->start(1, write_of(2, 2, false));
     co_await scene->sleep(IncomingWrites::kGap - std::chrono::seconds(1));
-    scene->incoming->sweep();
+    scene->incoming->sweep(is_down);
     EXPECT_TRUE(scene->answers.empty());
     co_await scene->sleep(std::chrono::seconds(2));
-    scene->incoming->sweep();
+    scene->incoming->sweep(is_down);
     co_await scene->sleep(std::chrono::seconds(1));
     EXPECT_EQ(scene->answers[1].error().code, Code::kConflict) << "its predecessor never came";
     EXPECT_EQ(scene->incoming->size(), 1U);
     co_await scene->sleep(IncomingWrites::kIdle);
-    scene->incoming->sweep();
+    scene->incoming->sweep(is_down);
     EXPECT_EQ(scene->incoming->size(), 0U);
     const Code late = co_await scene->put(write_of(1, 1, true));
     EXPECT_EQ(late, Code::kConflict);
@@ -171,6 +174,20 @@ Task<void> silence(Scene* scene) {
     EXPECT_EQ(anew, kTaken);
 }
 TEST(Incoming, AWriteThatGoesSilentIsGivenUp) { run(silence); }
+
+// Clients may be slow: the next slice comes when they have sent a whole stripe.
+Task<void> slow_client(Scene* scene) {
+    const Code begun = co_await scene->put(write_of(1, 0, false));
+    EXPECT_EQ(begun, kTaken);
+    co_await scene->sleep(10 * IncomingWrites::kIdle);
+    scene->incoming->sweep(is_heard_of);
+    const Code next = co_await scene->put(write_of(1, 1, false));
+    EXPECT_EQ(next, kTaken);
+    co_await scene->sleep(IncomingWrites::kSlowest);
+    scene->incoming->sweep(is_heard_of);
+    EXPECT_EQ(scene->incoming->size(), 0U) << "a writer that has forgotten it";
+}
+TEST(Incoming, ASlowWriterThatIsHeardOfKeepsItsWrite) { run(slow_client); }
 
 Task<void> abandon(Scene* scene) {
     const Code begun = co_await scene->put(write_of(1, 0, false));

@@ -218,7 +218,7 @@ Task<void> ServiceImpl::probe_loop() {
     for (bool has_begun = false;;) {
         const bool go_on = co_await pause(has_begun ? kProbeIntervalMs : kFirstProbeMs);
         if (!go_on) co_return;
-        incoming_.sweep();
+        incoming_.sweep([this](base::NodeId node) { return is_up(node); });
         if (!is_shared()) continue;
         auto read = co_await layout_table();
         const auto table = read ? *read : layout_.table();
