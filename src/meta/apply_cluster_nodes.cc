@@ -174,9 +174,9 @@ Answered apply_remove_node(Txn& txn, const proto::RemoveNode& command) {
     if (!command.lost()) {
         TRY_ASSIGN(const auto refusal, judge_removal(txn, *id, *member));
         if (refusal) return *refusal;
+        TRY_ASSIGN(const auto unplaceable, judge_pin(txn, *member));
+        if (unplaceable) return *unplaceable;
     }
-    TRY_ASSIGN(const auto refusal, judge_pin(txn, *member));
-    if (refusal) return *refusal;
     proto::RemovedNode row;
     row.set_name(member->name());
     row.set_removed_ms(txn.stamp_ms());

@@ -243,7 +243,6 @@ TEST_F(LayoutTest, TheOperatorChoosesAProfile) {
     EXPECT_EQ(layout().version(), 0U);
     refused(set_leaving(3), Answer::PROFILE_IMPOSSIBLE);
     refused(remove_node(3), Answer::PROFILE_IMPOSSIBLE);
-    refused(remove_node(3, true), Answer::PROFILE_IMPOSSIBLE);
     admit(node(4));
     EXPECT_EQ(replica_.status(set_leaving(3)), Answer::OK);
     EXPECT_EQ(replica_.status(set_leaving(3)), Answer::OK);
