@@ -65,6 +65,9 @@ class LayoutPolicy {
     // Bodies that are only on nodes which are leaving, and which no layout moves yet.
     [[nodiscard]] bool has_leaving_blobs() const;
     [[nodiscard]] bool has_strangers() const;
+    // A node that is leaving is to be replaced by one that is not there now: its places are not
+    // given up as long as that one is a member.
+    [[nodiscard]] bool awaits_successor() const;
     // The holders, and those that are leaving and hold something.
     [[nodiscard]] Nodes all_with_places() const;
     [[nodiscard]] bool is_due(const placement::Table& next,
@@ -126,6 +129,16 @@ bool LayoutPolicy::has_leaving_blobs() const {
 
 bool LayoutPolicy::has_strangers() const {
     return std::ranges::any_of(placed_, [this](const NodeId& id) { return find(id) == nullptr; });
+}
+
+bool LayoutPolicy::awaits_successor() const {
+    if (has_strangers()) return false;
+    return std::ranges::any_of(nodes_, [this](const auto& entry) {
+        const LayoutNode& heir = *entry.second;
+        const LayoutNode* node = heir.leaving ? nullptr : find(heir.replaces);
+        return node != nullptr && node->leaving && has_places(node->id) &&
+               successor_of(*node) == nullptr;
+    });
 }
 
 Nodes LayoutPolicy::all_with_places() const {
@@ -190,7 +203,7 @@ LayoutStep LayoutPolicy::change_table() const {
     if (holders_.empty()) return {};
     const bool is_first = facts_.version == 0;
     if (is_first && is_alone() && !facts_.pinned && !has_leaving_blobs()) return {};
-    if (is_too_few()) return change_while_too_few();
+    if (is_too_few()) return awaits_successor() ? LayoutStep{} : change_while_too_few();
     const Profile profile = wanted_profile();
     const std::uint32_t width = std::max(profile.width(), facts_.widest);
     const std::vector<placement::Node> nodes = as_holders(holders_);
@@ -239,8 +252,8 @@ LayoutStep LayoutPolicy::change_profile(const Profile& profile, std::string_view
 // for good none begins: what is left of their blobs is to become whole again.
 LayoutStep LayoutPolicy::change_reencode() const {
     if (holders_.empty()) return {};
-    const bool is_needed =
-        is_too_few() && facts_.profile.width() <= holders_.size() && !has_strangers();
+    const bool is_needed = is_too_few() && facts_.profile.width() <= holders_.size() &&
+                           !has_strangers() && !awaits_successor();
     if (!facts_.reencode && !is_needed) return {};
     if (facts_.reencode != facts_.profile) {
         return StartReencode{facts_.profile, is_needed ? "there are too few nodes for wider objects"

@@ -370,6 +370,22 @@ TEST(LayoutPolicy, AReplacedNodeLeavesByItself) {
     }
 }
 
+// Nothing becomes narrower for a node that only its successor's absence keeps.
+TEST(LayoutPolicy, ASuccessorThatIsAwayIsWaitedFor) {
+    Scene scene = grown(3);
+    scene.write();
+    const Table before = scene.facts.table;
+    scene.facts.nodes.push_back(node(4));
+    scene.at(4).replaces = id(2);
+    scene.perform(next_layout_step(scene.facts));
+    ASSERT_TRUE(scene.at(2).leaving);
+    scene.at(4).ready = false;
+    EXPECT_EQ(scene.course(), "");
+    scene.at(4).ready = true;
+    EXPECT_EQ(scene.course(), "2+1/3 -2");
+    EXPECT_EQ(*placement::replace(before, id(2), id(4)), scene.facts.table);
+}
+
 TEST(LayoutPolicy, AReplacedNodeStaysWhileSomethingLiesOnIt) {
     Scene scene = grown(3);
     scene.facts.nodes.push_back(node(4));
