@@ -426,5 +426,108 @@ TEST(Reconcile, ReencodingWaitsForAllNodes) {
     run_scene({.nodes = 3, .seed = 13, .grace_ms = kGraceMs}, reencoding_waits);
 }
 
+Task<void> want_geometry(SimCluster* cluster, std::uint32_t k, std::uint32_t m) {
+    proto::Command command;
+    command.mutable_set_reencode()->mutable_reencode()->set_k(k);
+    command.mutable_set_reencode()->mutable_reencode()->set_m(m);
+    const auto wanted = co_await cluster->propose(std::move(command));
+    EXPECT_EQ(wanted, proto::Answer::OK);
+}
+
+// New bodies are narrower than the table, which still has places for the old ones.
+Task<void> lay_narrower(SimCluster* cluster) {
+    auto table = placement::Table::of_width(3);
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
+        for (std::uint8_t slot = 0; slot < 3; ++slot) {
+            table.set({partition, slot}, node_id(1 + (partition + slot) % 3U));
+        }
+    }
+    co_await cluster->lay_table(1, 1, std::move(table));
+    co_await want_geometry(cluster, 1, 1);
+}
+
+std::set<base::BlobId> wide_blobs(SimCluster* cluster) {
+    std::set<base::BlobId> blobs;
+    for (const meta::BlobEntry& entry : blobs_of(view_of(cluster))) {
+        if (entry.blob.k() > 1) blobs.insert(entry.id);
+    }
+    return blobs;
+}
+
+// Who has slot 0 may be gone for good: the cluster becomes narrower to do without it.
+Task<void> reencoding_without_one(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    for (std::uint64_t i = 1; i <= 6; ++i) co_await put_all(cluster, i);
+    bool is_first_anywhere = false;
+    for (const base::BlobId& blob : wide_blobs(cluster)) {
+        const auto places = *view_of(cluster).places(base::partition_of(blob));
+        is_first_anywhere = is_first_anywhere || places.nodes.front() == node_id(3);
+    }
+    EXPECT_TRUE(is_first_anywhere) << "another seed";
+    co_await lay_narrower(cluster);
+    cluster->network.take_down(3);
+    co_await reconcile_on(cluster->node(1));
+    co_await reconcile_on(cluster->node(2));
+    EXPECT_EQ(wide_blobs(cluster).size(), 0U);
+    for (std::uint64_t i = 1; i <= 6; ++i) co_await expect_all(cluster, i, 1);
+}
+TEST(Reconcile, ReencodingGoesOnWithoutTheFirstNode) {
+    run_scene({.nodes = 3, .seed = 14, .grace_ms = kGraceMs}, reencoding_without_one);
+}
+
+Task<void> reencoding_past_a_lost_one(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    for (std::uint64_t i = 1; i <= 6; ++i) co_await put_all(cluster, i);
+    const base::BlobId lost = *wide_blobs(cluster).begin();  // the first one of its node
+    const auto places = *view_of(cluster).places(base::partition_of(lost));
+    for (std::uint8_t slot = 0; slot < 2; ++slot) {
+        co_await damage(cluster, cluster->number_of(places.nodes[slot]), {lost, base::Slot{slot}},
+                        0);
+    }
+    co_await lay_narrower(cluster);
+    co_await reconcile_all(cluster);
+    EXPECT_EQ(wide_blobs(cluster), std::set<base::BlobId>{lost});
+}
+TEST(Reconcile, ReencodingGoesOnAfterABlobThatCannotBeRead) {
+    run_scene({.nodes = 3, .seed = 15, .grace_ms = kGraceMs}, reencoding_past_a_lost_one);
+}
+
+Task<bool> reconcile_first(SimCluster* cluster) {
+    co_await reconcile_on(cluster->node(1));
+    co_return true;
+}
+Task<bool> erase_and_collect(SimCluster* cluster) {
+    co_await cluster->sleep_ms(1000);  // the walk has begun
+    co_await erase_on(cluster->node(2), "key");
+    co_await cluster->sleep_ms(kGraceMs + 70'000);
+    co_await reconcile_on(cluster->node(2));
+    co_await reconcile_on(cluster->node(3));
+    co_return cluster->shards() == 0;
+}
+
+// What a walk wanted to restore may have been deleted before it came to it.
+Task<void> deleted_meanwhile(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    auto put = co_await put_on(cluster->node(1), "key", 1, 600'000);
+    EXPECT_TRUE(put.has_value());
+    co_await empty_disk(cluster->node(1));
+    std::uint64_t reads = 0;
+    cluster->network.delay = [&reads](const Traffic& traffic) {
+        const bool is_slow = traffic.what == RemoteMethod::kReadSlice;
+        reads += is_slow ? 1 : 0;
+        return runtime::Micros(std::chrono::seconds(is_slow ? 400 : 0));
+    };
+    std::vector<Task<bool>> both;
+    both.push_back(reconcile_first(cluster));
+    both.push_back(erase_and_collect(cluster));
+    EXPECT_EQ(co_await runtime::when_all(std::move(both)), std::vector<bool>({true, true}));
+    cluster->network.forget();
+    EXPECT_GE(reads, 2U);
+    EXPECT_EQ(cluster->metric("hamster_shards_beyond_repair"), 0U);
+}
+TEST(Reconcile, WhatIsDeletedMeanwhileIsNoAlarm) {
+    run_scene({.nodes = 3, .seed = 16, .grace_ms = kGraceMs}, deleted_meanwhile);
+}
+
 }  // namespace
 }  // namespace hamster::objects

@@ -1,5 +1,6 @@
 #include "objects/reencode.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,10 +21,13 @@ constexpr std::size_t kPage = 256;  // blobs and partitions looked at between tw
 // How often a layout that changes may get in the way of one blob.
 constexpr int kTries = 4;
 
-// What a blob of this size becomes.
+// The data slices of what a blob of this size becomes.
+std::uint32_t wanted_k(const proto::Blob& blob, const proto::Reencode& wanted) {
+    return blob.size() <= kSmallBlobBytes ? 1 : wanted.k();
+}
+
 bool has_wanted_geometry(const proto::Blob& blob, const proto::Reencode& wanted) {
-    const std::uint32_t k = blob.size() <= kSmallBlobBytes ? 1 : wanted.k();
-    return blob.k() == k && blob.m() == wanted.m();
+    return blob.k() == wanted_k(blob, wanted) && blob.m() == wanted.m();
 }
 
 // With nodes down a body may have become another geometry, or lack a shard: then the old blob is
@@ -44,6 +48,7 @@ Reencoder::Reencoder(const Site* site, base::Metrics* metrics)
 
 Task<void> Reencoder::round() {
     Cursor cursor;
+    std::uint64_t failed = 0;
     while (cursor.partition < base::partitions() && !site_->is_stopping()) {
         auto viewed = co_await site_->router->system().view();
         Result<proto::Layout> layout = viewed ? viewed->layout() : std::unexpected(viewed.error());
@@ -51,12 +56,12 @@ Task<void> Reencoder::round() {
         const proto::Reencode wanted = layout->reencode();
         auto found = next(*viewed, wanted, &cursor);
         for (std::size_t i = 0; found && i < found->size() && !site_->is_stopping(); ++i) {
-            auto done = co_await reencode(*viewed, (*found)[i], wanted);
-            if (done) continue;
-            // Most likely the next one would fail as well. Tried again in the next round.
-            LOG_WARN("objects", "re-encoding blob {}: {}", (*found)[i].id.hex(),
-                     done.error().context);
-            co_return;
+            auto done = co_await reencode((*found)[i], wanted);
+            // Tried again in the next round. The next blob may well be one that can be read.
+            if (!done && failed++ == 0) {
+                LOG_WARN("objects", "re-encoding blob {}: {}", (*found)[i].id.hex(),
+                         done.error().context);
+            }
         }
         if (!found) {
             LOG_WARN("objects", "re-encoding: {}", found.error().context);
@@ -64,6 +69,20 @@ Task<void> Reencoder::round() {
         }
         (void)co_await site_->pause(kPageGapMs);
     }
+    if (failed > 1) LOG_WARN("objects", "{} blobs could not be re-encoded yet", failed);
+}
+
+bool Reencoder::is_mine(const meta::PartitionPlaces& places) const {
+    const auto first = std::ranges::find_if(
+        places.nodes, [this](const base::NodeId& node) { return site_->is_up(node); });
+    return first != places.nodes.end() && site_->is_self(*first);
+}
+
+std::size_t Reencoder::nodes_up() const {
+    if (site_->options->remote == nullptr) return 1;
+    const std::vector<base::NodeId> others = site_->options->remote->others();
+    return 1 + static_cast<std::size_t>(std::ranges::count_if(
+                   others, [this](const base::NodeId& node) { return site_->is_up(node); }));
 }
 
 Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
@@ -72,9 +91,8 @@ Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
     std::vector<meta::BlobEntry> found;
     for (std::size_t room = kPage; room > 0 && cursor->partition < base::partitions();) {
         TRY_ASSIGN(const auto places, view.places(cursor->partition));
-        const bool is_mine = places.nodes.front() == site_->options->self;
         std::vector<meta::BlobEntry> blobs;
-        if (is_mine) {
+        if (is_mine(places)) {
             TRY_ASSIGN(blobs, view.blobs_of(cursor->partition, cursor->after, room));
         }
         const bool is_last = blobs.size() < room;
@@ -89,9 +107,15 @@ Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
 }
 
 // A failure leaves everything as it was.
-Task<Result<void>> Reencoder::reencode(meta::View view, meta::BlobEntry entry,
-                                       proto::Reencode wanted) {
+Task<Result<void>> Reencoder::reencode(meta::BlobEntry entry, proto::Reencode wanted) {
+    if (wanted_k(entry.blob, wanted) + wanted.m() > nodes_up()) {
+        co_return fail(Code::kUnavailable, "too few nodes are up");
+    }
     co_await pacer_.take(entry.blob.size(), site_->options->repair_bytes_per_s);
+    auto viewed = co_await site_->router->system().view();
+    CO_TRY_ASSIGN(meta::View view, viewed);
+    CO_TRY_ASSIGN(const auto row, view.blob(entry.id));
+    if (!row) co_return Result<void>{};  // deleted since the page was read
     auto stored = co_await store_anew(std::move(view), &entry);
     CO_TRY_ASSIGN(StoredBody body, stored);
     if (!is_better(body, wanted)) {

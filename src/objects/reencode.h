@@ -1,8 +1,8 @@
 // Blobs of other geometries become those of the profile that the operator asked for, one after the
 // other: read like a body that a client fetches, stored like one that it sends, and then the new
-// one takes the place of the old one in the metadata. The node of slot 0 does it, of the partition
-// that the old blob is in. Nothing is remembered: what still has another geometry is still to be
-// done. Control loop.
+// one takes the place of the old one in the metadata. The first node does it that is up, of those
+// that have the partition of the old blob: where two think so, the second one is refused. Nothing
+// is remembered: what still has another geometry is still to be done. Control loop.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,9 @@ class Reencoder {
     // Blobs that are to be re-encoded by this node, from one page of rows.
     Result<std::vector<meta::BlobEntry>> next(const meta::View& view, const proto::Reencode& wanted,
                                               Cursor* cursor) const;
-    runtime::Task<Result<void>> reencode(meta::View view, meta::BlobEntry entry,
-                                         proto::Reencode wanted);
+    [[nodiscard]] bool is_mine(const meta::PartitionPlaces& places) const;
+    [[nodiscard]] std::size_t nodes_up() const;
+    runtime::Task<Result<void>> reencode(meta::BlobEntry entry, proto::Reencode wanted);
     runtime::Task<Result<StoredBody>> store_anew(meta::View view, const meta::BlobEntry* entry);
     runtime::Task<Result<bool>> replace(base::BlobId blob, StoredBody* body,
                                         proto::Reencode wanted);

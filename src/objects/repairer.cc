@@ -312,9 +312,10 @@ Task<Result<void>> Repairer::restore_alone(BlobPlace blob, Slot slot, Pace pace)
     Rebuild rebuild(site_, this, std::move(blob), slot, pace == Pace::kUrgent);
     const Allowance allowance{pace == Pace::kUrgent ? nullptr : &pacer_,
                               site_->options->repair_bytes_per_s};
-    co_await memory_.acquire(memory);
+    runtime::Semaphore& room = pace == Pace::kUrgent ? urgent_memory_ : memory_;
+    co_await room.acquire(memory);
     auto written = co_await write_anew(site_, &rebuild, shard, allowance);
-    memory_.release(memory);
+    room.release(memory);
     if (!written) {
         failures_.add();
         co_return written;

@@ -19,8 +19,9 @@ namespace hamster::objects {
 
 class Repairer {
   public:
-    // Slices in memory of all shards that are restored at once, bytes. A share of its own: who
-    // restores never holds memory that bodies of clients wait for.
+    // Slices in memory of all shards that are restored at once, bytes; as much again for those that
+    // clients wait for. A share of its own: who restores never holds memory that bodies of clients
+    // wait for.
     static constexpr std::size_t kMemory = 64UL << 20;
     // Asked of one other node at once, bytes: clients' reads of it have a window of their own, and
     // both together stay below what a connection queues.
@@ -60,7 +61,8 @@ class Repairer {
 
     const Site* site_;
     Pacer pacer_;
-    runtime::Semaphore memory_{kMemory};
+    runtime::Semaphore memory_{kMemory};         // of what goes on in the background
+    runtime::Semaphore urgent_memory_{kMemory};  // of what a client waits for: it passes that
     std::map<base::NodeId, runtime::Semaphore> windows_;
     std::set<shards::ShardId> under_way_;
     runtime::Signal ended_;

@@ -116,6 +116,7 @@ class Walker {
     runtime::Task<bool> examine(const Job* job);
     runtime::Task<void> fill(std::vector<const Job*> jobs);
     Result<void> forget_strangers(const meta::View& view, BlobPlace* blob) const;
+    runtime::Task<bool> is_still_expected(shards::ShardId shard);
     void note_failure(const Job& job, const Error& error);
     void recheck_beyond_repair(const meta::View& view, bool again);
     runtime::Task<Result<meta::View>> view();

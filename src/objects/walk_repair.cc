@@ -173,13 +173,24 @@ Task<bool> Walker::restore(const Job* job) {
     if (is_whole) co_return true;
     auto restored = co_await repairer_->restore(job->blob, job->slot, kPace);
     if (!restored) {
-        note_failure(*job, restored.error());
+        const bool is_lost = restored.error().code == Code::kCorrupt;
+        const bool is_expected = !is_lost || co_await is_still_expected(job->shard());
+        if (is_expected) note_failure(*job, restored.error());
         co_return false;
     }
     if (beyond_repair_.erase(job->shard()) > 0) {
         beyond_gauge_.set(static_cast<std::int64_t>(beyond_repair_.size()));
     }
     co_return true;
+}
+
+// Blobs are deleted, and move away, while a page of jobs is worked through. Unknown: still
+// expected.
+Task<bool> Walker::is_still_expected(ShardId shard) {
+    auto viewed = co_await view();
+    if (!viewed) co_return true;
+    const auto job = expected(*viewed, shard);
+    co_return !job || job->has_value();
 }
 
 void Walker::note_failure(const Job& job, const Error& error) {
