@@ -17,8 +17,12 @@ constexpr std::uint16_t kPartitionsPerTurn = 64;
 }  // namespace
 
 LayoutTable::LayoutTable(std::uint64_t version, erasure::Profile profile,
-                         std::vector<std::vector<base::NodeId>> partitions)
-    : version_(version), profile_(profile), partitions_(std::move(partitions)) {
+                         std::vector<std::vector<base::NodeId>> partitions,
+                         std::vector<base::NodeId> leaving)
+    : version_(version),
+      profile_(profile),
+      partitions_(std::move(partitions)),
+      leaving_(std::move(leaving)) {
     HAMSTER_ASSERT(partitions_.size() == 1 || partitions_.size() == base::partitions(),
                    partitions_.size());
     for (const auto& nodes : partitions_) nodes_.insert(nodes_.end(), nodes.begin(), nodes.end());
@@ -44,11 +48,24 @@ Task<Result<std::shared_ptr<const LayoutTable>>> LayoutTable::read(runtime::Worl
             co_await world->clock.sleep(runtime::Micros(0));
         }
     }
-    auto table = std::make_shared<LayoutTable>(layout.version(), profile, std::move(partitions));
+    CO_TRY_ASSIGN(auto leaving, leaving_of(view));
+    auto table = std::make_shared<LayoutTable>(layout.version(), profile, std::move(partitions),
+                                               std::move(leaving));
     if (layout.version() > 0) {
         CO_TRY(table->forget_strangers(view));
     }
     co_return table;
+}
+
+Result<std::vector<base::NodeId>> LayoutTable::leaving_of(const meta::View& view) {
+    TRY_ASSIGN(const auto members, view.nodes());
+    std::vector<base::NodeId> leaving;
+    for (const proto::Node& member : members) {
+        const auto id = base::NodeId::from_bytes(member.node_id());
+        if (member.leaving() && id) leaving.push_back(*id);
+    }
+    std::ranges::sort(leaving);
+    return leaving;
 }
 
 Result<void> LayoutTable::forget_strangers(const meta::View& view) {

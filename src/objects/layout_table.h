@@ -21,9 +21,11 @@ namespace hamster::objects {
 // Immutable once it has been read; any thread.
 class LayoutTable {
   public:
-    // `partitions`: the nodes of each, or one entry that holds for all of them.
+    // `partitions`: the nodes of each, or one entry that holds for all of them. `leaving`: in id
+    // order.
     LayoutTable(std::uint64_t version, erasure::Profile profile,
-                std::vector<std::vector<base::NodeId>> partitions);
+                std::vector<std::vector<base::NodeId>> partitions,
+                std::vector<base::NodeId> leaving = {});
     // As a view has it. Lets others have the loop now and then.
     static runtime::Task<Result<std::shared_ptr<const LayoutTable>>> read(runtime::World* world,
                                                                           meta::View view);
@@ -38,6 +40,10 @@ class LayoutTable {
     // All members that have a slot, in id order. Nodes that are gone for good may have slots, too,
     // until there are others for these.
     [[nodiscard]] const std::vector<base::NodeId>& nodes() const { return nodes_; }
+    // Members that are leaving, in id order. They have slots until old blobs need these no more.
+    [[nodiscard]] const std::vector<base::NodeId>& leaving() const { return leaving_; }
+    // The same as a view has it.
+    static Result<std::vector<base::NodeId>> leaving_of(const meta::View& view);
 
   private:
     Result<void> forget_strangers(const meta::View& view);
@@ -46,6 +52,7 @@ class LayoutTable {
     erasure::Profile profile_;
     std::vector<std::vector<base::NodeId>> partitions_;
     std::vector<base::NodeId> nodes_;
+    std::vector<base::NodeId> leaving_;
 };
 
 // The latest table, shared by the loops of a node. Any thread; the mutex is held for a moment.

@@ -41,18 +41,35 @@ class Choice {
             target.nodes.push_back(nodes[slot]);
             if (!up_->has(nodes[slot])) target.missing |= 1ULL << slot;
         }
-        if (best_ && target.present() <= best_->present()) return false;
+        const std::uint32_t on_leaving = leaving_of(target);
+        const auto is_better = [&] {
+            if (target.present() != best_->present()) return target.present() > best_->present();
+            return on_leaving < on_leaving_;
+        };
+        if (best_ && !is_better()) return false;
         best_ = std::move(target);
-        return best_->missing == 0;
+        on_leaving_ = on_leaving;
+        return best_->missing == 0 && on_leaving_ == 0;
     }
     [[nodiscard]] bool will_do() const { return best_ && best_->present() >= floor_of(profile_); }
     Target take() { return std::move(*best_); }
 
   private:
+    // Shards that would soon have to move again.
+    [[nodiscard]] std::uint32_t leaving_of(const Target& target) const {
+        const auto& leaving = table_->leaving();
+        if (leaving.empty()) return 0;
+        return static_cast<std::uint32_t>(
+            std::ranges::count_if(target.nodes, [&leaving](const base::NodeId& node) {
+                return std::ranges::binary_search(leaving, node);
+            }));
+    }
+
     const LayoutTable* table_;
     erasure::Profile profile_;
     const UpNodes* up_;
     std::optional<Target> best_;
+    std::uint32_t on_leaving_ = 0;  // of the best one
 };
 
 // Answers the last id.

@@ -1,5 +1,5 @@
 // Where a new blob goes. Ids are random, so whoever makes one may choose: it draws until the nodes
-// of the slots are up (docs/adr/0015). Pure.
+// of the slots are up, and none of them is leaving (docs/adr/0015). Pure.
 #pragma once
 
 #include <cstdint>

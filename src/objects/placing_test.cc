@@ -164,5 +164,33 @@ TEST(LayoutCache, OneAtATimeLooksAgain) {
     EXPECT_TRUE(cache.wants_refresh(start + LayoutCache::kFresh));
 }
 
+// They have places as long as wide blobs are being made narrower. What is new had to move again.
+TEST(Placing, NodesThatAreLeavingAreAvoidedWhereThatIsPossible) {
+    std::vector<std::vector<base::NodeId>> partitions(base::partitions());
+    for (int p = 0; p < base::partitions(); ++p) {
+        for (int slot = 0; slot < 3; ++slot) {
+            partitions[static_cast<std::size_t>(p)].push_back(small_id((p + slot) % 3));
+        }
+    }
+    const LayoutTable narrower(7, {1, 1}, partitions, {small_id(1)});
+    for (const bool is_small : {true, false}) {
+        Dice dice;
+        for (int i = 0; i < 100; ++i) {
+            const auto target = choose(narrower, is_small, dice.chooser({}));
+            ASSERT_TRUE(target && target->missing == 0);
+            EXPECT_EQ(std::ranges::count(target->nodes, small_id(1)), 0);
+        }
+    }
+    // Rather on a node that is leaving than on one too few.
+    Dice dice;
+    const auto target = choose(narrower, false, dice.chooser({small_id(2)}));
+    ASSERT_TRUE(target);
+    EXPECT_EQ(target->missing, 0U);
+    const LayoutTable as_wide(7, {2, 1}, partitions, {small_id(1)});
+    const auto wide = choose(as_wide, false, dice.chooser({}));
+    ASSERT_TRUE(wide);
+    EXPECT_EQ(wide->missing, 0U);
+}
+
 }  // namespace
 }  // namespace hamster::objects

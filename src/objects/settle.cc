@@ -75,7 +75,10 @@ Task<Result<std::shared_ptr<const LayoutTable>>> ServiceImpl::read_layout() {
     CO_TRY_ASSIGN(meta::View view, viewed);
     CO_TRY_ASSIGN(const proto::Layout layout, view.layout());
     auto table = layout_.table();
-    if (table && table->version() == layout.version()) co_return table;
+    CO_TRY_ASSIGN(const auto leaving, LayoutTable::leaving_of(view));
+    const bool is_same =
+        table && table->version() == layout.version() && table->leaving() == leaving;
+    if (is_same) co_return table;
     auto read = co_await LayoutTable::read(control_, std::move(view));
     co_return read;
 }
