@@ -52,12 +52,17 @@ json::object to_json(const proto::Repair& repair) {
     const auto backlog = [](const proto::Repair::Backlog& some) {
         return json::object{{"shards", some.blobs()}, {"bytes", some.bytes()}};
     };
-    return {
-        {"missing", backlog(repair.missing())},       {"moving", backlog(repair.moving())},
-        {"damaged", backlog(repair.damaged())},       {"beyond_repair", repair.beyond_repair()},
-        {"restored_shards", repair.restored_blobs()}, {"restored_bytes", repair.restored_bytes()},
-        {"bytes_per_second", repair.bytes_per_s()},   {"seconds_left", repair.left_s()},
-        {"scrub_percent", repair.scrub_percent()},    {"scrub_passes", repair.scrub_passes()}};
+    return {{"missing", backlog(repair.missing())},
+            {"moving", backlog(repair.moving())},
+            {"damaged", backlog(repair.damaged())},
+            {"beyond_repair", repair.beyond_repair()},
+            {"degraded_objects", repair.degraded_blobs()},
+            {"restored_shards", repair.restored_blobs()},
+            {"restored_bytes", repair.restored_bytes()},
+            {"bytes_per_second", repair.bytes_per_s()},
+            {"seconds_left", repair.left_s()},
+            {"scrub_percent", repair.scrub_percent()},
+            {"scrub_passes", repair.scrub_passes()}};
 }
 
 // `replaces`: the name of the member whose place it takes; empty: nobody's.

@@ -195,7 +195,10 @@ Task<bool> Walker::is_still_expected(ShardId shard) {
 
 void Walker::note_failure(const Job& job, const Error& error) {
     ++failed_;
-    if (!failure_) failure_ = error;
+    if (!failure_) {
+        failure_ = Error{error.code, fmt::format("blob {} slot {}: {}", job.blob.blob.hex(),
+                                                 job.slot.value, error.context)};
+    }
     if (error.code != Code::kCorrupt || beyond_repair_.size() >= kMaxBeyondRepair) return;
     if (!beyond_repair_.insert(job.shard()).second) return;
     beyond_gauge_.set(static_cast<std::int64_t>(beyond_repair_.size()));
