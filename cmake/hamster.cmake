@@ -130,7 +130,8 @@ function(hamster_test name)
     target_link_libraries(${name}_test PRIVATE hamster_${name} ${T_DEPS} GTest::gmock GTest::gtest_main ext_malloc)
     hamster_precompile_test(${name}_test ${name})
     add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 900)
+    # Against tests that hang. Sanitizers cost up to twenty times as much, at the lowest priority.
+    set_tests_properties(${name} PROPERTIES TIMEOUT $<IF:$<BOOL:${HAMSTER_SANITIZE}>,3600,900>)
 endfunction()
 
 # hamster_fuzz(name SOURCE x_fuzz.cc DEPS ...): built only by the fuzz preset.

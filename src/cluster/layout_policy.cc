@@ -67,7 +67,8 @@ class LayoutPolicy {
     [[nodiscard]] bool has_strangers() const;
     // A node that is leaving is to be replaced by one that is not there now: its places are not
     // given up as long as that one is a member.
-    [[nodiscard]] bool awaits_successor() const;
+    [[nodiscard]] const LayoutNode* awaited_successor() const;
+    [[nodiscard]] bool awaits_successor() const { return awaited_successor() != nullptr; }
     // The holders, and those that are leaving and hold something.
     [[nodiscard]] Nodes all_with_places() const;
     [[nodiscard]] bool is_due(const placement::Table& next,
@@ -131,14 +132,15 @@ bool LayoutPolicy::has_strangers() const {
     return std::ranges::any_of(placed_, [this](const NodeId& id) { return find(id) == nullptr; });
 }
 
-bool LayoutPolicy::awaits_successor() const {
-    if (has_strangers()) return false;
-    return std::ranges::any_of(nodes_, [this](const auto& entry) {
-        const LayoutNode& heir = *entry.second;
-        const LayoutNode* node = heir.leaving ? nullptr : find(heir.replaces);
-        return node != nullptr && node->leaving && has_places(node->id) &&
-               successor_of(*node) == nullptr;
-    });
+const LayoutNode* LayoutPolicy::awaited_successor() const {
+    if (has_strangers()) return nullptr;
+    for (const auto& [id, heir] : nodes_) {
+        const LayoutNode* node = heir->leaving ? nullptr : find(heir->replaces);
+        const bool is_awaited = node != nullptr && node->leaving && has_places(node->id) &&
+                                successor_of(*node) == nullptr;
+        if (is_awaited) return heir;
+    }
+    return nullptr;
 }
 
 Nodes LayoutPolicy::all_with_places() const {
@@ -305,6 +307,10 @@ std::string LayoutPolicy::hindrance() const {
     if (has_strangers() && all_with_places().size() < facts_.widest) {
         return fmt::format("objects need {} nodes and there are {}: add nodes", facts_.widest,
                            all_with_places().size());
+    }
+    if (const LayoutNode* heir = awaited_successor()) {
+        return fmt::format("{0} is to replace {1} and is not there: start it, or remove it",
+                           label(*heir), label(*find(heir->replaces)));
     }
     return fmt::format("objects of {} shards are to be re-encoded for {} nodes before any can go",
                        facts_.widest, holders_.size());

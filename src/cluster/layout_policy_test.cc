@@ -1,5 +1,6 @@
 #include "cluster/layout_policy.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -381,6 +382,7 @@ TEST(LayoutPolicy, ASuccessorThatIsAwayIsWaitedFor) {
     ASSERT_TRUE(scene.at(2).leaving);
     scene.at(4).ready = false;
     EXPECT_EQ(scene.course(), "");
+    EXPECT_THAT(layout_hindrance(scene.facts), testing::HasSubstr("start it, or remove it"));
     scene.at(4).ready = true;
     EXPECT_EQ(scene.course(), "2+1/3 -2");
     EXPECT_EQ(*placement::replace(before, id(2), id(4)), scene.facts.table);

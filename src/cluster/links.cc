@@ -34,7 +34,7 @@ std::optional<objects::RemoteMethod> remote_method_of(rpc::Method method) {
     if (method == kKeepBlobs) return objects::RemoteMethod::kKeep;
     const auto number = static_cast<std::uint16_t>(method);
     const auto first = static_cast<std::uint16_t>(objects::RemoteMethod::kPutSlice);
-    const auto last = static_cast<std::uint16_t>(objects::RemoteMethod::kRemove);
+    const auto last = static_cast<std::uint16_t>(objects::RemoteMethod::kKeepWriting);
     if (number < kRemoteBase + first || number > kRemoteBase + last) return std::nullopt;
     return static_cast<objects::RemoteMethod>(number - kRemoteBase);
 }

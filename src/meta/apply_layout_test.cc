@@ -253,6 +253,15 @@ TEST_F(LayoutTest, TheOperatorChoosesAProfile) {
     refused(set_profile("2+1"), Answer::PROFILE_IMPOSSIBLE);
 }
 
+// recover gives nodes up that are gone for good: no profile brings them back.
+TEST_F(LayoutTest, ALostNodeGoesAlsoWhenTheProfileNeedsIt) {
+    found(3);
+    EXPECT_EQ(replica_.status(set_profile("2+1")), Answer::OK);
+    refused(remove_node(3), Answer::PROFILE_IMPOSSIBLE);
+    EXPECT_EQ(replica_.status(remove_node(3, true)), Answer::OK);
+    EXPECT_EQ(layout().pinned(), "2+1");
+}
+
 TEST_F(LayoutTest, ALayoutKeepsTheChosenProfileAndWhatIsToBeReencoded) {
     found(3);
     replica_.apply(set_profile("2+1"));

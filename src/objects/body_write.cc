@@ -47,9 +47,10 @@ BodyWrite::BodyWrite(ServiceImpl* service, LoopState* loop, Target target,
     HAMSTER_ASSERT(live_lanes() >= floor_of(target_.profile), live_lanes());
 }
 
-// Who has one lane only has no choice but to wait for it.
+// Nobody looks after a single lane that is here: there is no choice but to wait for it.
 void BodyWrite::start() {
-    if (live_lanes() > 1) watch_ = service_->watch(loop_, this);
+    const bool is_here = lanes_.size() == 1 && lanes_[0].shard != nullptr;
+    if (!is_here) watch_ = service_->watch(loop_, this);
 }
 
 std::uint32_t BodyWrite::live_lanes() const {
@@ -221,6 +222,7 @@ Task<Result<std::uint64_t>> BodyWrite::finish() {
 
 // Enough others are where this lane should be, and the body waits for nothing else.
 void BodyWrite::on_tick(runtime::Time now) {
+    keep_writes(now);
     if (!is_waiting_) return;
     const auto is_ahead = [](const Lane& lane) { return lane.is_live() && lane.is_idle(); };
     if (std::ranges::count_if(lanes_, is_ahead) < floor_of(target_.profile)) return;
@@ -229,6 +231,26 @@ void BodyWrite::on_tick(runtime::Time now) {
         if (!lane.is_live() || lane.is_idle() || now - lane.moved_at < kStall) continue;
         drop(slot, {Code::kTimeout, "it takes nothing, and the others have to wait"});
     }
+}
+
+// Slices leave when a whole stripe is there, and clients may be slow.
+void BodyWrite::keep_writes(runtime::Time now) {
+    for (std::size_t slot = 0; slot < lanes_.size(); ++slot) {
+        Lane& lane = lanes_[slot];
+        const bool is_elsewhere = lane.is_live() && lane.shard == nullptr;
+        if (!is_elsewhere || !lane.is_open || lane.is_done || !lane.is_idle()) continue;
+        if (now - std::max(lane.moved_at, lane.kept_at) < kKeepWriteInterval) continue;
+        if (!loop_->gate.is_open()) return;
+        lane.kept_at = now;
+        runtime::spawn(loop_->executor, loop_->gate, "body keep",
+                       keep_write(shared_from_this(), slot));
+    }
+}
+
+Task<void> BodyWrite::keep_write(std::shared_ptr<BodyWrite> self, std::size_t slot) {
+    const base::Slot number{static_cast<std::uint8_t>(slot)};
+    co_await self->service_->keep_writing_at(self->target_.nodes[slot],
+                                             {self->target_.blob, number});
 }
 
 void BodyWrite::give_up() {

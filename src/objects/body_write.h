@@ -36,6 +36,9 @@ inline constexpr std::size_t kLaneWindow = 2;
 // A lane that has taken nothing for so long is dropped, if the body waits for it and enough others
 // wait as well.
 inline constexpr runtime::Micros kStall = std::chrono::seconds(3);
+// So often a node that has nothing to take for now is told that more will come: well within
+// IncomingWrites::kIdle.
+inline constexpr runtime::Micros kKeepWriteInterval = std::chrono::seconds(15);
 
 class BodyWrite final : public Watched, public std::enable_shared_from_this<BodyWrite> {
   public:
@@ -79,6 +82,7 @@ class BodyWrite final : public Watched, public std::enable_shared_from_this<Body
         bool is_done = false;   // durable
         std::optional<Error> failed;
         runtime::Time moved_at{};  // when it last took something, or had nothing to take
+        runtime::Time kept_at{};   // when its node was last told that more will come
         [[nodiscard]] bool is_live() const { return !failed; }
         [[nodiscard]] bool is_idle() const { return queue.empty() && in_flight == 0; }
     };
@@ -90,6 +94,8 @@ class BodyWrite final : public Watched, public std::enable_shared_from_this<Body
     runtime::Task<Result<void>> send(std::size_t slot, Item item);
     void drop(std::size_t slot, Error error);
     static runtime::Task<void> abandon(std::shared_ptr<BodyWrite> self, std::size_t slot);
+    void keep_writes(runtime::Time now);
+    static runtime::Task<void> keep_write(std::shared_ptr<BodyWrite> self, std::size_t slot);
     [[nodiscard]] std::uint32_t live_lanes() const;
     [[nodiscard]] bool has_room();
     [[nodiscard]] Error too_few() const;

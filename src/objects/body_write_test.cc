@@ -308,6 +308,41 @@ TEST(BodyWrite, ANodeWhoseDiskIsFullIsAvoidedForAWhile) {
     run_scene({.nodes = 4, .seed = 14}, full_holder);
 }
 
+// Sends little, and rests for longer than silence is suffered.
+class SlowSource final : public BodySource {
+  public:
+    SlowSource(runtime::World* world, std::uint64_t size) : world_(world), source_(1, size) {}
+    Task<Result<std::size_t>> read(base::MutableBytes out) override {
+        co_await world_->clock.sleep(std::chrono::seconds(25));
+        auto read = co_await source_.read(out.first(std::min<std::size_t>(out.size(), 100'000)));
+        co_return read;
+    }
+
+  private:
+    runtime::World* world_;
+    PatternSource source_;
+};
+
+Task<Result<StoredBody>> store_slowly(SimNode* node, std::uint64_t size) {
+    SlowSource source(node->world, size);
+    auto stored = co_await node->objects->store(&source, size);
+    co_return stored;
+}
+
+Task<void> slow_client(SimCluster* cluster) {
+    co_await cluster->lay(4, 2, {1, 2, 3, 4, 5, 6});
+    SimNode* const node = cluster->node(1);
+    auto body = co_await runtime::run_on(node->world->executor, store_slowly(node, 3'000'000));
+    EXPECT_TRUE(body.has_value());
+    if (!body) co_return;
+    EXPECT_EQ(body->blob->geometry().missing(), 0U);
+    EXPECT_EQ(cluster->metric("hamster_dropped_holders_total"), 0U);
+    co_await commit(cluster, "key", std::move(*body));
+    auto text = co_await get_on(cluster->node(2), "key");
+    EXPECT_TRUE(text == pattern_text(1, {0, 3'000'000}));
+}
+TEST(BodyWrite, ASlowClientIsWaitedFor) { run_scene({.nodes = 6, .seed = 15}, slow_client); }
+
 // All are equally slow: nobody is dropped.
 Task<void> slow_network(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3});

@@ -83,13 +83,19 @@ bool IncomingWrites::abandon(base::NodeId from, shards::ShardId shard) {
     return true;
 }
 
-void IncomingWrites::sweep(const std::function<bool(base::NodeId)>& is_up) {
+bool IncomingWrites::keep(base::NodeId from, shards::ShardId shard) {
+    const auto found = writes_.find({from, shard});
+    if (found == writes_.end()) return false;
+    found->second->touched = control_->clock.now();
+    return true;
+}
+
+void IncomingWrites::sweep() {
     const runtime::Time now = control_->clock.now();
     for (auto at = writes_.begin(); at != writes_.end();) {
         const auto [key, write] = *at++;
-        const runtime::Micros silent = now - write->touched;
-        if (write->is_busy || silent < (write->waiting > 0 ? kGap : kIdle)) continue;
-        if (write->waiting == 0 && silent < kSlowest && is_up(key.first)) continue;
+        const runtime::Micros limit = write->waiting > 0 ? kGap : kIdle;
+        if (write->is_busy || now - write->touched < limit) continue;
         LOG_INFO("objects",
                  "the write of blob {} slot {} by node {} was given up: no slice for too long",
                  key.second.blob.hex(), key.second.slot.value, key.first.hex());

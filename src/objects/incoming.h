@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <utility>
@@ -27,11 +26,8 @@ class IncomingWrites {
     static constexpr std::size_t kRoom = 32UL << 20;
     // So many slices may overtake the one that is next.
     static constexpr std::uint32_t kMaxAhead = 4;
-    // After so long without a slice a write is given up when its writer is not heard of.
+    // After so long without a slice, or a word of its writer, a write is given up.
     static constexpr runtime::Micros kIdle = std::chrono::seconds(60);
-    // And when it is: a client at the lowest rate that is let pass, 1 KiB/s, takes more than an
-    // hour for a stripe of the widest profile.
-    static constexpr runtime::Micros kSlowest = std::chrono::hours(2);
     // The same while later slices wait for one that does not come.
     static constexpr runtime::Micros kGap = std::chrono::seconds(10);
 
@@ -45,8 +41,10 @@ class IncomingWrites {
     runtime::Task<Result<void>> put(base::NodeId from, VerifiedWrite put);
     // Gives a write up that is not finished. False when there is none.
     bool abandon(base::NodeId from, shards::ShardId shard);
+    // The writer waits for its client. False when there is no such write.
+    bool keep(base::NodeId from, shards::ShardId shard);
     // Gives up what has been silent for too long; now and then.
-    void sweep(const std::function<bool(base::NodeId)>& is_up);
+    void sweep();
     // Gives up all of them, so that nobody waits for a slice: the node stops.
     void stop();
     [[nodiscard]] std::size_t size() const { return writes_.size(); }

@@ -146,9 +146,6 @@ Task<void> conflicts(Scene* scene) {
 }
 TEST(Incoming, WhatIsNotTheNextSliceIsAConflict) { run(conflicts); }
 
-bool is_down(base::NodeId /*node*/) { return false; }
-bool is_heard_of(base::NodeId /*node*/) { return true; }
-
 Task<void> silence(Scene* scene) {
     const Code begun = co_await scene->put(write_of(1, 0, false));
     EXPECT_EQ(begun, kTaken);
@@ -156,15 +153,15 @@ Task<void> silence(Scene* scene) {
     EXPECT_EQ(gap, kTaken);
     scene->start(1, write_of(2, 2, false));
     co_await scene->sleep(IncomingWrites::kGap - std::chrono::seconds(1));
-    scene->incoming->sweep(is_down);
+    scene->incoming->sweep();
     EXPECT_TRUE(scene->answers.empty());
     co_await scene->sleep(std::chrono::seconds(2));
-    scene->incoming->sweep(is_down);
+    scene->incoming->sweep();
     co_await scene->sleep(std::chrono::seconds(1));
     EXPECT_EQ(scene->answers[1].error().code, Code::kConflict) << "its predecessor never came";
     EXPECT_EQ(scene->incoming->size(), 1U);
     co_await scene->sleep(IncomingWrites::kIdle);
-    scene->incoming->sweep(is_down);
+    scene->incoming->sweep();
     EXPECT_EQ(scene->incoming->size(), 0U);
     const Code late = co_await scene->put(write_of(1, 1, true));
     EXPECT_EQ(late, Code::kConflict);
@@ -176,18 +173,20 @@ Task<void> silence(Scene* scene) {
 TEST(Incoming, AWriteThatGoesSilentIsGivenUp) { run(silence); }
 
 // Clients may be slow: the next slice comes when they have sent a whole stripe.
-Task<void> slow_client(Scene* scene) {
+Task<void> kept(Scene* scene) {
     const Code begun = co_await scene->put(write_of(1, 0, false));
     EXPECT_EQ(begun, kTaken);
-    co_await scene->sleep(10 * IncomingWrites::kIdle);
-    scene->incoming->sweep(is_heard_of);
-    const Code next = co_await scene->put(write_of(1, 1, false));
+    for (int i = 0; i < 10; ++i) {
+        co_await scene->sleep(IncomingWrites::kIdle - std::chrono::seconds(1));
+        EXPECT_TRUE(scene->incoming->keep(peer_id(1), shard_id(1)));
+        EXPECT_FALSE(scene->incoming->keep(peer_id(2), shard_id(1)));
+        scene->incoming->sweep();
+    }
+    const Code next = co_await scene->put(write_of(1, 1, true));
     EXPECT_EQ(next, kTaken);
-    co_await scene->sleep(IncomingWrites::kSlowest);
-    scene->incoming->sweep(is_heard_of);
-    EXPECT_EQ(scene->incoming->size(), 0U) << "a writer that has forgotten it";
+    EXPECT_FALSE(scene->incoming->keep(peer_id(1), shard_id(1)));
 }
-TEST(Incoming, ASlowWriterThatIsHeardOfKeepsItsWrite) { run(slow_client); }
+TEST(Incoming, AWriteIsKeptWhileItsWriterSaysSo) { run(kept); }
 
 Task<void> abandon(Scene* scene) {
     const Code begun = co_await scene->put(write_of(1, 0, false));

@@ -520,7 +520,8 @@ Task<void> deleted_meanwhile(SimCluster* cluster) {
     std::vector<Task<bool>> both;
     both.push_back(reconcile_first(cluster));
     both.push_back(erase_and_collect(cluster));
-    EXPECT_EQ(co_await runtime::when_all(std::move(both)), std::vector<bool>({true, true}));
+    const std::vector<bool> done = co_await runtime::when_all(std::move(both));
+    EXPECT_EQ(done, std::vector<bool>({true, true}));
     cluster->network.forget();
     EXPECT_GE(reads, 2U);
     EXPECT_EQ(cluster->metric("hamster_shards_beyond_repair"), 0U);

@@ -48,34 +48,46 @@ Reencoder::Reencoder(const Site* site, base::Metrics* metrics)
 
 Task<void> Reencoder::round() {
     Cursor cursor;
-    std::uint64_t failed = 0;
     while (cursor.partition < base::partitions() && !site_->is_stopping()) {
         auto viewed = co_await site_->router->system().view();
         Result<proto::Layout> layout = viewed ? viewed->layout() : std::unexpected(viewed.error());
         if (!layout || !layout->has_reencode()) co_return;
         const proto::Reencode wanted = layout->reencode();
         auto found = next(*viewed, wanted, &cursor);
-        for (std::size_t i = 0; found && i < found->size() && !site_->is_stopping(); ++i) {
-            auto done = co_await reencode((*found)[i], wanted);
-            // Tried again in the next round. The next blob may well be one that can be read.
-            if (!done && failed++ == 0) {
-                LOG_WARN("objects", "re-encoding blob {}: {}", (*found)[i].id.hex(),
-                         done.error().context);
-            }
-        }
         if (!found) {
             LOG_WARN("objects", "re-encoding: {}", found.error().context);
             co_return;
         }
+        for (meta::BlobEntry& entry : *found) {
+            if (site_->is_stopping()) co_return;
+            const bool go_on = co_await try_one(std::move(entry), wanted);
+            if (!go_on) co_return;  // most likely the next one would fail as well
+        }
         (void)co_await site_->pause(kPageGapMs);
     }
-    if (failed > 1) LOG_WARN("objects", "{} blobs could not be re-encoded yet", failed);
 }
 
-bool Reencoder::is_mine(const meta::PartitionPlaces& places) const {
-    const auto first = std::ranges::find_if(
-        places.nodes, [this](const base::NodeId& node) { return site_->is_up(node); });
-    return first != places.nodes.end() && site_->is_self(*first);
+Result<Reencoder::Members> Reencoder::members_of(const meta::View& view) {
+    TRY_ASSIGN(const auto rows, view.nodes());
+    Members members;
+    for (const proto::Node& row : rows) {
+        const auto id = base::NodeId::from_bytes(row.node_id());
+        if (id) (row.leaving() ? members.leaving : members.staying).push_back(*id);
+    }
+    std::ranges::sort(members.staying);
+    std::ranges::sort(members.leaving);
+    return members;
+}
+
+bool Reencoder::is_mine(const Members& members, const meta::PartitionPlaces& places) const {
+    for (const auto* group : {&members.staying, &members.leaving}) {
+        for (const base::NodeId& node : places.nodes) {
+            if (!std::ranges::binary_search(*group, node)) continue;
+            if (site_->is_self(node)) return true;
+            if (site_->is_up(node)) return false;
+        }
+    }
+    return false;
 }
 
 std::size_t Reencoder::nodes_up() const {
@@ -88,11 +100,12 @@ std::size_t Reencoder::nodes_up() const {
 Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
                                                      const proto::Reencode& wanted,
                                                      Cursor* cursor) const {
+    TRY_ASSIGN(const Members members, members_of(view));
     std::vector<meta::BlobEntry> found;
     for (std::size_t room = kPage; room > 0 && cursor->partition < base::partitions();) {
         TRY_ASSIGN(const auto places, view.places(cursor->partition));
         std::vector<meta::BlobEntry> blobs;
-        if (is_mine(places)) {
+        if (is_mine(members, places)) {
             TRY_ASSIGN(blobs, view.blobs_of(cursor->partition, cursor->after, room));
         }
         const bool is_last = blobs.size() < room;
@@ -106,35 +119,72 @@ Result<std::vector<meta::BlobEntry>> Reencoder::next(const meta::View& view,
     return found;
 }
 
-// A failure leaves everything as it was.
-Task<Result<void>> Reencoder::reencode(meta::BlobEntry entry, proto::Reencode wanted) {
+// Pages are old when their last blob has its turn.
+Result<bool> Reencoder::is_to_do(const meta::View& view, base::BlobId blob,
+                                 const proto::Reencode& wanted) const {
+    TRY_ASSIGN(const proto::Layout layout, view.layout());
+    const proto::Reencode& now = layout.reencode();
+    if (!layout.has_reencode() || now.k() != wanted.k() || now.m() != wanted.m()) return false;
+    TRY_ASSIGN(const auto row, view.blob(blob));
+    TRY_ASSIGN(const Members members, members_of(view));
+    TRY_ASSIGN(const auto places, view.places(base::partition_of(blob)));
+    return row && is_mine(members, places);
+}
+
+// A failure leaves everything as it was. A blob that cannot be opened is no reason to leave the
+// others; what hinders the new one would hinder all of them.
+Task<bool> Reencoder::try_one(meta::BlobEntry entry, proto::Reencode wanted) {
     if (wanted_k(entry.blob, wanted) + wanted.m() > nodes_up()) {
-        co_return fail(Code::kUnavailable, "too few nodes are up");
+        note_failure(entry.id, {Code::kUnavailable, "too few nodes are up"});
+        co_return true;  // smaller ones may find enough, and this one has cost nothing
     }
-    co_await pacer_.take(entry.blob.size(), site_->options->repair_bytes_per_s);
     auto viewed = co_await site_->router->system().view();
-    CO_TRY_ASSIGN(meta::View view, viewed);
-    CO_TRY_ASSIGN(const auto row, view.blob(entry.id));
-    if (!row) co_return Result<void>{};  // deleted since the page was read
-    auto stored = co_await store_anew(std::move(view), &entry);
+    const Result<bool> is_due = viewed ? is_to_do(*viewed, entry.id, wanted)
+                                       : Result<bool>(std::unexpected(viewed.error()));
+    if (!is_due) note_failure(entry.id, is_due.error());
+    if (!is_due || !*is_due) co_return is_due.has_value();
+    co_await pacer_.take(entry.blob.size(), site_->options->repair_bytes_per_s);
+    auto opened = co_await open(std::move(*viewed), &entry);
+    if (!opened) {
+        note_failure(entry.id, opened.error());
+        co_return true;
+    }
+    StoredSource source(opened->get(), entry.blob.size());
+    auto stored = co_await site_->service->store(&source, entry.blob.size());
+    auto done = co_await replace_by(std::move(stored), &entry, std::move(wanted));
+    if (done) co_return true;
+    note_failure(entry.id, done.error());
+    const Code why = done.error().code;
+    co_return why == Code::kCorrupt || why == Code::kNotFound;  // further on in the old one
+}
+
+Task<Result<void>> Reencoder::replace_by(Result<StoredBody> stored, const meta::BlobEntry* entry,
+                                         proto::Reencode wanted) {
     CO_TRY_ASSIGN(StoredBody body, stored);
     if (!is_better(body, wanted)) {
         co_await site_->service->discard(std::move(body));
         co_return fail(Code::kUnavailable, "too few nodes are up");
     }
-    auto replaced = co_await replace(entry.id, &body, wanted);
+    auto replaced = co_await replace(entry->id, &body, wanted);
     // After an unknown outcome the new blob may be the one that counts; else it is an orphan.
     const bool is_refused = replaced ? !*replaced : replaced.error().code != Code::kUnknownOutcome;
     if (is_refused) co_await site_->service->discard(std::move(body));
     CO_TRY(replaced);
     if (*replaced) {
         blobs_.add();
-        bytes_.add(entry.blob.size());
+        bytes_.add(entry->blob.size());
     }
     co_return Result<void>{};
 }
 
-Task<Result<StoredBody>> Reencoder::store_anew(meta::View view, const meta::BlobEntry* entry) {
+// Tried again in each round, said once.
+void Reencoder::note_failure(base::BlobId blob, const Error& error) {
+    if (std::exchange(warned_of_, blob) == blob) return;
+    LOG_WARN("objects", "re-encoding blob {}: {}", blob.hex(), error.context);
+}
+
+Task<Result<std::unique_ptr<BodyReader>>> Reencoder::open(meta::View view,
+                                                          const meta::BlobEntry* entry) {
     const proto::Blob& blob = entry->blob;
     proto::Part part;
     part.set_blob_id(blob.logical().empty() ? std::string(entry->id.view()) : blob.logical());
@@ -143,10 +193,7 @@ Task<Result<StoredBody>> Reencoder::store_anew(meta::View view, const meta::Blob
     parts.push_back(std::move(part));
     auto opened =
         co_await site_->service->open(std::move(view), std::move(parts), ByteRange{0, blob.size()});
-    CO_TRY_ASSIGN(const std::unique_ptr<BodyReader> reader, opened);
-    StoredSource source(reader.get(), blob.size());
-    auto stored = co_await site_->service->store(&source, blob.size());
-    co_return stored;
+    co_return opened;
 }
 
 // False: the old blob is gone. Its references may have gone while the body was on its way.

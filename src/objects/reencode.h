@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -37,10 +38,24 @@ class Reencoder {
     // Blobs that are to be re-encoded by this node, from one page of rows.
     Result<std::vector<meta::BlobEntry>> next(const meta::View& view, const proto::Reencode& wanted,
                                               Cursor* cursor) const;
-    [[nodiscard]] bool is_mine(const meta::PartitionPlaces& places) const;
+    // The members, in id order: only these do anything, those that are leaving as the last ones.
+    struct Members {
+        std::vector<base::NodeId> staying;
+        std::vector<base::NodeId> leaving;
+    };
+    static Result<Members> members_of(const meta::View& view);
+    [[nodiscard]] bool is_mine(const Members& members, const meta::PartitionPlaces& places) const;
     [[nodiscard]] std::size_t nodes_up() const;
-    runtime::Task<Result<void>> reencode(meta::BlobEntry entry, proto::Reencode wanted);
-    runtime::Task<Result<StoredBody>> store_anew(meta::View view, const meta::BlobEntry* entry);
+    // Whether it is still to be done, and by this node.
+    Result<bool> is_to_do(const meta::View& view, base::BlobId blob,
+                          const proto::Reencode& wanted) const;
+    // True: go on with the next one.
+    runtime::Task<bool> try_one(meta::BlobEntry entry, proto::Reencode wanted);
+    runtime::Task<Result<void>> replace_by(Result<StoredBody> stored, const meta::BlobEntry* entry,
+                                           proto::Reencode wanted);
+    void note_failure(base::BlobId blob, const Error& error);
+    runtime::Task<Result<std::unique_ptr<BodyReader>>> open(meta::View view,
+                                                            const meta::BlobEntry* entry);
     runtime::Task<Result<bool>> replace(base::BlobId blob, StoredBody* body,
                                         proto::Reencode wanted);
 
@@ -48,6 +63,7 @@ class Reencoder {
     Pacer pacer_;
     base::Counter& blobs_;
     base::Counter& bytes_;
+    std::optional<base::BlobId> warned_of_;  // the last one that failed
 };
 
 }  // namespace hamster::objects

@@ -119,6 +119,8 @@ Task<Result<std::string>> ServiceImpl::serve(base::NodeId from, RemoteMethod wha
             return serve_pull(std::move(payload));
         case RemoteMethod::kRemove:
             return serve_remove(std::move(payload));
+        case RemoteMethod::kKeepWriting:
+            return serve_keep_writing(from, std::move(payload));
     }
     return refuse({Code::kUnsupported, "this node does not know what was asked of it"});
 }
@@ -163,6 +165,17 @@ Task<Result<std::string>> ServiceImpl::serve_abandon(base::NodeId from, std::str
     auto abandoned = co_await runtime::run_on(control_->executor, abandon_here(from, shard));
     CO_TRY(abandoned);
     co_return std::string();
+}
+
+Task<Result<std::string>> ServiceImpl::serve_keep_writing(base::NodeId from, std::string payload) {
+    CO_TRY_ASSIGN(const shards::ShardId shard, decode_abandon(payload));
+    const bool is_there = co_await runtime::run_on(control_->executor, keep_here(from, shard));
+    if (!is_there) co_return fail(Code::kConflict, "the shard is not being written");
+    co_return std::string();
+}
+
+Task<bool> ServiceImpl::keep_here(base::NodeId from, shards::ShardId shard) {
+    co_return incoming_.keep(from, shard);
 }
 
 // A shard that is whole goes only if no metadata names it: whoever asks may be confused.
@@ -218,7 +231,7 @@ Task<void> ServiceImpl::probe_loop() {
     for (bool has_begun = false;;) {
         const bool go_on = co_await pause(has_begun ? kProbeIntervalMs : kFirstProbeMs);
         if (!go_on) co_return;
-        incoming_.sweep([this](base::NodeId node) { return is_up(node); });
+        incoming_.sweep();
         if (!is_shared()) continue;
         auto read = co_await layout_table();
         const auto table = read ? *read : layout_.table();

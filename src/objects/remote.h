@@ -19,6 +19,7 @@ enum class RemoteMethod : std::uint16_t {
     kAbandon = 4,
     kPull = 5,  // answered when the shard is there: may take as long as copying it
     kRemove = 6,
+    kKeepWriting = 7,
 };
 
 class Remote {

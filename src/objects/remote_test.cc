@@ -329,7 +329,8 @@ TEST(Remote, AHolderCollectsNothingBeforeReadersHadTimeToSpeakUp) {
 
 Task<void> bad_requests(SimCluster* cluster) {
     Service* const service = cluster->node(2)->objects.get();
-    for (const RemoteMethod method : {RemoteMethod::kPutSlice, RemoteMethod::kAbandon}) {
+    for (const RemoteMethod method :
+         {RemoteMethod::kPutSlice, RemoteMethod::kAbandon, RemoteMethod::kKeepWriting}) {
         auto nothing = co_await service->serve(node_id(1), method, "");
         EXPECT_EQ(nothing.error().code, Code::kInvalid);
         auto unparsed = co_await service->serve(node_id(1), method, "\x0a\x7f");

@@ -128,6 +128,8 @@ class ServiceImpl final : public Service {
                                            Cancelled cancelled);
     // Gives up a shard that nothing refers to, on another node and on this one. Best effort.
     runtime::Task<void> abandon_at(base::NodeId node, shards::ShardId shard);
+    // Tells the node that the shard is still being written there.
+    runtime::Task<void> keep_writing_at(base::NodeId node, shards::ShardId shard);
     runtime::Task<void> remove_here(shards::ShardId shard);
     // `watched` is asked to look at the clock while the Watch lives. On the loop.
     std::unique_ptr<Watch> watch(LoopState* loop, Watched* watched);
@@ -177,6 +179,8 @@ class ServiceImpl final : public Service {
     runtime::Task<Result<std::string>> serve_keep(std::string payload);
     runtime::Task<Result<std::string>> serve_put(base::NodeId from, std::string payload);
     runtime::Task<Result<std::string>> serve_abandon(base::NodeId from, std::string payload);
+    runtime::Task<Result<std::string>> serve_keep_writing(base::NodeId from, std::string payload);
+    runtime::Task<bool> keep_here(base::NodeId from, shards::ShardId shard);
     runtime::Task<Result<void>> abandon_here(base::NodeId from,
                                              shards::ShardId shard);  // control loop
     runtime::Task<void> keep_loop();                                  // control loop

@@ -194,6 +194,12 @@ Task<void> ServiceImpl::abandon_at(base::NodeId node, shards::ShardId shard) {
     }
 }
 
+// Not heard, or not known there any more: the next slice meets the same.
+Task<void> ServiceImpl::keep_writing_at(base::NodeId node, shards::ShardId shard) {
+    if (options_.remote == nullptr) co_return;
+    (void)co_await options_.remote->call(node, RemoteMethod::kKeepWriting, encode_abandon(shard));
+}
+
 Task<void> ServiceImpl::remove_here(shards::ShardId shard) {
     std::vector<shards::ShardId> ids;
     ids.push_back(shard);

@@ -112,7 +112,12 @@ class Walker {
     Result<std::optional<Job>> expected(const meta::View& view, const shards::ShardId& shard) const;
     // Answers what could not be done.
     runtime::Task<Tally> run(Jobs jobs);
-    runtime::Task<bool> restore(const Job* job);
+    enum class Restored : std::uint8_t {
+        kWhole,
+        kNotYet,
+        kNotWanted,  // its blob was deleted, or it has moved away
+    };
+    runtime::Task<Restored> restore(const Job* job);
     runtime::Task<bool> examine(const Job* job);
     runtime::Task<void> fill(std::vector<const Job*> jobs);
     Result<void> forget_strangers(const meta::View& view, BlobPlace* blob) const;

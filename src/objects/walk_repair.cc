@@ -142,22 +142,24 @@ Task<bool> Walker::examine(const Job* job) {
         lost_.add();
         wants_survey_ = true;  // there may be more
     }
-    const bool is_whole = co_await restore(job);
-    if (is_whole || beyond_repair_.contains(job->shard())) suspects_.erase(job->shard());
-    co_return is_whole;
+    const Restored restored = co_await restore(job);
+    const bool is_open = restored == Restored::kNotYet && !beyond_repair_.contains(job->shard());
+    if (!is_open) suspects_.erase(job->shard());
+    co_return restored == Restored::kWhole;
 }
 
 Task<Walker::Tally> Walker::run(Jobs jobs) {
     Tally failed;
     for (std::size_t at = 0; at < jobs.size(); at += kAtOnce) {
         const std::size_t end = std::min(jobs.size(), at + kAtOnce);
-        std::vector<Task<bool>> tasks;
+        std::vector<Task<Restored>> tasks;
         for (std::size_t i = at; i < end; ++i) tasks.push_back(restore(&jobs[i]));
         const auto done = co_await runtime::when_all(std::move(tasks));
         std::vector<const Job*> to_fill;
         for (std::size_t i = at; i < end; ++i) {
-            if (!done[i - at]) failed.add(jobs[i]);
-            if (done[i - at] && jobs[i].is_to_fill) to_fill.push_back(&jobs[i]);
+            const Restored restored = done[i - at];
+            if (restored == Restored::kNotYet) failed.add(jobs[i]);
+            if (restored == Restored::kWhole && jobs[i].is_to_fill) to_fill.push_back(&jobs[i]);
         }
         co_await fill(std::move(to_fill));
     }
@@ -166,22 +168,25 @@ Task<Walker::Tally> Walker::run(Jobs jobs) {
 
 // What the metadata or the walk does not trust may be in order all the same: then it is enough that
 // all of it verifies.
-Task<bool> Walker::restore(const Job* job) {
-    if (site_->is_stopping()) co_return false;
+Task<Walker::Restored> Walker::restore(const Job* job) {
+    if (site_->is_stopping()) co_return Restored::kNotYet;
     constexpr auto kPace = Repairer::Pace::kBackground;
     const bool is_whole = co_await repairer_->is_whole(job->shard(), job->blob.shape, kPace);
-    if (is_whole) co_return true;
+    if (is_whole) co_return Restored::kWhole;
     auto restored = co_await repairer_->restore(job->blob, job->slot, kPace);
     if (!restored) {
-        const bool is_lost = restored.error().code == Code::kCorrupt;
-        const bool is_expected = !is_lost || co_await is_still_expected(job->shard());
-        if (is_expected) note_failure(*job, restored.error());
-        co_return false;
+        bool is_expected = true;
+        if (restored.error().code == Code::kCorrupt) {
+            is_expected = co_await is_still_expected(job->shard());
+        }
+        if (!is_expected) co_return Restored::kNotWanted;
+        note_failure(*job, restored.error());
+        co_return Restored::kNotYet;
     }
     if (beyond_repair_.erase(job->shard()) > 0) {
         beyond_gauge_.set(static_cast<std::int64_t>(beyond_repair_.size()));
     }
-    co_return true;
+    co_return Restored::kWhole;
 }
 
 // Blobs are deleted, and move away, while a page of jobs is worked through. Unknown: still
