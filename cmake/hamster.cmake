@@ -131,7 +131,11 @@ function(hamster_test name)
     hamster_precompile_test(${name}_test ${name})
     add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)
     # Against tests that hang. Sanitizers cost up to twenty times as much, at the lowest priority.
-    set_tests_properties(${name} PROPERTIES TIMEOUT $<IF:$<BOOL:${HAMSTER_SANITIZE}>,3600,900>)
+    if(HAMSTER_SANITIZE)
+        set_tests_properties(${name} PROPERTIES TIMEOUT 3600)
+    else()
+        set_tests_properties(${name} PROPERTIES TIMEOUT 900)
+    endif()
 endfunction()
 
 # hamster_fuzz(name SOURCE x_fuzz.cc DEPS ...): built only by the fuzz preset.

@@ -39,7 +39,10 @@ std::string packed(std::string_view text) { return base::hex_encode(base::as_byt
     plant(campaign.bug);
     std::set<std::string, std::less<>> points;
     const auto step = static_cast<std::size_t>(campaign.jobs);
+    const auto began = std::chrono::steady_clock::now();
+    const std::chrono::seconds within(campaign.within_s);
     for (auto i = static_cast<std::size_t>(number); i < campaign.seeds.size(); i += step) {
+        if (campaign.within_s > 0 && std::chrono::steady_clock::now() - began >= within) break;
         const std::uint64_t seed = campaign.seeds[i];
         send_line(fd, fmt::format("begin {}", seed));
         RunResult outcome = campaign.run(seed, false);

@@ -23,7 +23,9 @@ struct Campaign {
     std::vector<std::uint64_t> seeds;
     int jobs = 1;
     bool progress = true;
-    bool quiet = false;     // the seeds' own stderr is thrown away
+    bool quiet = false;  // the seeds' own stderr is thrown away
+    // No seed begins later than this after the campaign did; 0: no limit.
+    std::uint64_t within_s = 0;
     int repeat_every = 20;  // every so many-th seed runs twice: same hash or I14; 0: none
     base::Bug bug = base::Bug::kNone;
     RunResult (*run)(std::uint64_t seed, bool verbose) = run_seed;

@@ -25,6 +25,7 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: hamster-sim --seed N [--verbose]\n"
     "       hamster-sim --seeds COUNT [--first N] [--jobs J] [--repeat-every K]\n"
+    "                   [--within SECONDS: none begins later]\n"
     "       hamster-sim --corpus DIR [--jobs J]\n"
     "       hamster-sim --planted all|NAME [--limit SEEDS] [--jobs J]\n"
     "       a seed with a planted bug: --seed N --planted NAME\n"
@@ -35,6 +36,7 @@ struct Arguments {
     std::optional<std::uint64_t> count;
     std::uint64_t first = 1;
     std::uint64_t limit = 5000;
+    std::uint64_t within_s = 0;
     int jobs = 1;
     int repeat_every = 20;
     bool verbose = false;
@@ -66,6 +68,8 @@ Arguments parse(int argc, char** argv) {
             out.first = number(i);
         else if (word == "--limit")
             out.limit = number(i);
+        else if (word == "--within")
+            out.within_s = number(i);
         else if (word == "--jobs")
             out.jobs = std::max(1, static_cast<int>(number(i)));
         else if (word == "--repeat-every")
@@ -151,11 +155,16 @@ int run_many(std::vector<std::uint64_t> seeds, const Arguments& arguments, bool 
     campaign.jobs = arguments.jobs;
     if (arguments.cluster) campaign.run = run_cluster_seed;
     campaign.repeat_every = arguments.repeat_every;
+    campaign.within_s = arguments.within_s;
     campaign.progress = ::isatty(STDERR_FILENO) != 0;
     const Tally tally = run_campaign(campaign);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     if (tally.failure) print_failure(*tally.failure, arguments);
     if (points) report_points(tally, arguments.cluster);
+    if (!tally.failure && tally.passed < campaign.seeds.size()) {
+        fmt::print("stopped after {} s: {} of {} seeds\n", arguments.within_s, tally.passed,
+                   campaign.seeds.size());
+    }
     if (arguments.points) {
         for (const std::string& point : tally.points) fmt::print("  {}\n", point);
     }
