@@ -99,6 +99,7 @@ void SimCluster::remove(Member& target) {
     // Who was removed is asked too, but not once it matters.
     Member* const asked = has_healed ? leader() : any_serving();
     if (asked == nullptr || target.id.is_zero() || target.is_removed) return;
+    if (is_heir(target)) return;  // a lost node's places would wait for another one
     say(fmt::format("{} is asked to remove {}", asked->name(), target.name()));
     auto errand = std::make_shared<Errand>();
     auto task = take_out(asked->process(), target.id, errand);

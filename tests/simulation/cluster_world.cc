@@ -124,12 +124,13 @@ bool SimCluster::may_replace(const base::NodeId& target) {
     return is_member;
 }
 
-// Whom it came to replace is still a member.
+// Whom it came to replace is still a member, as far as anybody knows: after a power cut a view may
+// be older than what was agreed.
 bool SimCluster::is_heir(const Member& member) {
-    Member* const head = leader();
-    if (head == nullptr || member.replaces.is_zero()) return false;
-    const auto row = head->node()->metadata().here().node(member.replaces);
-    return row && *row;
+    Member* const best = most_advanced();
+    if (member.replaces.is_zero()) return false;
+    if (best == nullptr) return true;
+    return !best->node()->metadata().here().is_removed(member.replaces).value_or(false);
 }
 
 void SimCluster::watch() {
