@@ -99,31 +99,37 @@ Task<Result<StoredBody>> ServiceImpl::settle(StoredBody body) {
         co_return anew;
     }
     const PullOrder order{place_of(body, *blob, shape), {}};
-    std::vector<std::uint32_t> moved;
+    StoredBody moved = body;
+    std::vector<std::uint64_t> bits;
     std::vector<Task<bool>> pulls;
     for (std::uint32_t slot = 0; slot < shape.width(); ++slot) {
         if (places.nodes[slot] == body.nodes[slot]) continue;
-        body.nodes[slot] = places.nodes[slot];
-        moved.push_back(slot);
+        moved.nodes[slot] = places.nodes[slot];
+        bits.push_back(1ULL << slot);
         pulls.push_back(
             pull_to(places.nodes[slot], {order.blob, base::Slot{static_cast<std::uint8_t>(slot)}}));
     }
     const std::vector<bool> pulled = co_await runtime::when_all(std::move(pulls));
     std::uint64_t missing = body.blob->geometry().missing();
-    for (std::size_t i = 0; i < moved.size(); ++i) {
-        const std::uint64_t bit = 1ULL << moved[i];
-        missing = pulled[i] ? missing & ~bit : missing | bit;
+    std::uint64_t fetched = 0;
+    for (std::size_t i = 0; i < bits.size(); ++i) {
+        if (pulled[i]) fetched |= bits[i];
+        missing = pulled[i] ? missing & ~bits[i] : missing | bits[i];
     }
     const auto present = shape.width() - static_cast<std::uint32_t>(std::popcount(missing));
     if (present < floor_of(shape.geometry.profile)) {
-        co_return fail(Code::kUnavailable, "too few nodes could fetch what moved to them");
+        moved.blob->mutable_geometry()->set_missing(~fetched);
+        co_await discard(std::move(moved));
+        auto anew = co_await store_anew(std::move(body), *blob, shape);
+        co_return anew;
     }
-    body.blob->mutable_geometry()->set_missing(missing);
-    body.blob->set_layout_version(layout.version());
-    co_return body;
+    moved.blob->mutable_geometry()->set_missing(missing);
+    moved.blob->set_layout_version(layout.version());
+    co_return moved;
 }
 
-// For a body that is wider than the layout has become: it is read where it lies.
+// For a body that is wider than the layout has become, or whose places went to nodes too many of
+// which are down: it is read where it lies.
 Task<Result<StoredBody>> ServiceImpl::store_anew(StoredBody body, base::BlobId blob, Shape shape) {
     const auto places = std::make_shared<meta::PartitionPlaces>();
     places->nodes = body.nodes;
@@ -140,7 +146,7 @@ Task<Result<StoredBody>> ServiceImpl::store_anew(StoredBody body, base::BlobId b
     reader.reset();
     CO_TRY(stored);
     HAMSTER_ASSERT(stored->size == body.size, stored->size, body.size);
-    LOG_INFO("objects", "blob {} was too wide for the layout and is stored anew", blob.hex());
+    LOG_INFO("objects", "blob {} cannot follow the layout and is stored anew", blob.hex());
     co_await discard(std::move(body));
     co_return stored;
 }

@@ -134,10 +134,36 @@ Task<void> too_few_can(SimCluster* cluster) {
     const StoredBody& before = *body;
     co_await cluster->lay(4, 2, {1, 2, 3, 4, 7, 8});
     auto settled = co_await settle_on(cluster->node(1), before);
-    EXPECT_EQ(settled.error().code, Code::kUnavailable);
-    co_await expect_discarded(cluster, before);
+    EXPECT_TRUE(settled.has_value());
+    EXPECT_NE(settled->blob->blob_id(), before.blob->blob_id());
+    const auto accepted = co_await propose(cluster, "key", *settled);
+    EXPECT_EQ(accepted, proto::Answer::OK);
+    auto text = co_await get_on(cluster->node(2), "key");
+    EXPECT_TRUE(text == pattern_text(1, {0, kSize}));
+    co_await cluster->sleep_ms(5000);
+    EXPECT_EQ(cluster->shards(), 6U) << "the first one is gone";
 }
-TEST(Settle, BelowTheFloorTheBodyIsGivenUp) { run_scene({.nodes = 8, .seed = 3}, too_few_can); }
+TEST(Settle, BelowTheFloorTheBodyIsStoredAnew) { run_scene({.nodes = 8, .seed = 3}, too_few_can); }
+
+Task<void> too_few_can_and_nobody_takes_it(SimCluster* cluster) {
+    co_await cluster->lay(4, 2, {1, 2, 3, 4, 5, 6});
+    auto body = co_await store_on(cluster->node(1), 1, kSize);
+    const StoredBody& before = *body;
+    co_await cluster->lay(4, 2, {1, 2, 3, 8, 7, 9});
+    cluster->network.instead = [](const Traffic& traffic,
+                                  const std::string&) -> std::optional<Error> {
+        const bool fails = traffic.what == RemoteMethod::kPutSlice ||
+                           (traffic.what == RemoteMethod::kPull && traffic.to != node_id(8));
+        if (!fails) return std::nullopt;
+        return Error{Code::kUnavailable, "not now"};
+    };
+    auto settled = co_await settle_on(cluster->node(1), before);
+    EXPECT_EQ(settled.error().code, Code::kUnavailable);
+    co_await expect_discarded(cluster, before);  // and so is what node 8 has fetched
+}
+TEST(Settle, BelowTheFloorABodyThatNobodyTakesIsGivenUp) {
+    run_scene({.nodes = 9, .seed = 8}, too_few_can_and_nobody_takes_it);
+}
 
 // Nothing that is wide is committed yet, so the layout may become narrow.
 Task<void> too_narrow(SimCluster* cluster) {
