@@ -137,7 +137,9 @@ Task<void> LayoutKeeper::keep_loop() {
             const runtime::Time begun = control_->clock.now();
             auto kept = co_await keep_once();
             note_trouble(kept ? std::string() : kept.error().context);
-            if (!kept) rest = std::max(rest, (control_->clock.now() - begun) * kRefusedPart);
+            if (!kept && kept.error().code == Code::kPrecondition) {
+                rest = std::max(rest, (control_->clock.now() - begun) * kRefusedPart);
+            }
             if (kept && *kept) rest = Micros(0);
         } else {
             drained_.clear();
