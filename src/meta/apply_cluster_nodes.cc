@@ -44,14 +44,20 @@ Result<Refusal> judge_replaces(const std::vector<Txn::Row>& rows, const proto::N
     return refuse(Answer::INVALID_REQUEST, "the node that is to be replaced is no member");
 }
 
-// The profile that the operator chose needs its nodes, and `member` is about to give its slots
-// away.
-Result<Refusal> judge_pin(const Txn& txn, const proto::Node& member) {
+// What keeps a member that stays from going: somebody must take what lies on those that leave, and
+// the chosen profile needs its number of nodes.
+Result<Refusal> judge_going(const Txn& txn, const proto::Node& member) {
+    if (member.leaving()) return std::nullopt;
+    TRY_ASSIGN(const std::size_t staying, count_staying(txn));
+    if (staying < 2) {
+        return refuse(Answer::INVALID_REQUEST,
+                      "all other nodes are leaving: add one, or undrain one, before " +
+                          member.name() + " goes");
+    }
     TRY_ASSIGN(const auto layout, load_layout(txn));
-    if (layout.pinned().empty() || member.leaving()) return std::nullopt;
+    if (layout.pinned().empty()) return std::nullopt;
     const auto profile = placement::parse_profile(layout.pinned());
     if (!profile) return Txn::corrupt_row(system_row("layout"));
-    TRY_ASSIGN(const std::size_t staying, count_staying(txn));
     if (staying > profile->width()) return std::nullopt;
     return refuse(Answer::PROFILE_IMPOSSIBLE,
                   "without " + member.name() + " too few nodes are left for the chosen profile " +
@@ -152,7 +158,7 @@ Answered apply_set_leaving(Txn& txn, const proto::SetLeaving& command) {
     TRY_ASSIGN(auto member, txn.load<proto::Node>(node_row(*id)));
     if (!member) return refuse_stranger(txn, *id);
     if (command.leaving()) {
-        TRY_ASSIGN(const auto refusal, judge_pin(txn, *member));
+        TRY_ASSIGN(const auto refusal, judge_going(txn, *member));
         if (refusal) return *refusal;
     }
     member->set_leaving(command.leaving());
@@ -174,8 +180,8 @@ Answered apply_remove_node(Txn& txn, const proto::RemoveNode& command) {
     if (!command.lost()) {
         TRY_ASSIGN(const auto refusal, judge_removal(txn, *id, *member));
         if (refusal) return *refusal;
-        TRY_ASSIGN(const auto unplaceable, judge_pin(txn, *member));
-        if (unplaceable) return *unplaceable;
+        TRY_ASSIGN(const auto needed, judge_going(txn, *member));
+        if (needed) return *needed;
     }
     proto::RemovedNode row;
     row.set_name(member->name());

@@ -361,6 +361,21 @@ TEST_F(ClusterTest, ALeavingNodeTakesNothingNew) {
     EXPECT_EQ(replica_.status(malformed), Answer::INVALID_REQUEST);
 }
 
+TEST_F(ClusterTest, SomebodyStays) {
+    found();
+    EXPECT_EQ(replica_.status(set_leaving(1)), Answer::INVALID_REQUEST);
+    admit(2);
+    EXPECT_EQ(replica_.status(set_leaving(1)), Answer::OK);
+    EXPECT_EQ(replica_.status(set_leaving(1)), Answer::OK);
+    EXPECT_EQ(replica_.status(set_leaving(2)), Answer::INVALID_REQUEST);
+    EXPECT_EQ(replica_.status(remove_node(2)), Answer::INVALID_REQUEST) << "it is empty";
+    admit(3);
+    EXPECT_EQ(replica_.status(remove_node(2)), Answer::OK);
+    EXPECT_EQ(replica_.status(remove_node(3)), Answer::INVALID_REQUEST);
+    EXPECT_EQ(replica_.status(remove_node(3, true)), Answer::OK) << "nobody asks who is lost";
+    EXPECT_TRUE(member(1)->leaving());
+}
+
 TEST_F(ClusterTest, PartsOfUploadsCountToo) {
     found();
     replica_.apply(create_upload(kBucket, "k", id16('u', 1)));
