@@ -105,6 +105,7 @@ class Walker {
     runtime::Task<void> settle();
     // walk_repair.cc
     runtime::Task<void> urgent();
+    runtime::Task<void> forget_deleted();
     runtime::Task<Result<void>> fill_degraded();
     Result<Jobs> fillings_of(const meta::View& view, std::span<const meta::BlobEntry> blobs) const;
     runtime::Task<Result<void>> look_into_suspects();
@@ -141,7 +142,8 @@ class Walker {
     std::uint64_t degraded_seen_ = 0;
     std::uint64_t degraded_ = 0;
     std::set<shards::ShardId> beyond_repair_;
-    std::uint64_t failed_ = 0;  // of this round
+    std::optional<shards::ShardId> rechecked_;  // the last one of those
+    std::uint64_t failed_ = 0;                  // of this round
     std::optional<Error> failure_;
     base::Counter& settled_;
     base::Counter& lost_;

@@ -18,6 +18,7 @@ constexpr std::size_t kAtOnce = 16;
 constexpr std::size_t kDegradedPage = 256;          // rows
 constexpr std::size_t kDegradedPagesPerRound = 16;  // the walk goes on in the next round
 constexpr std::size_t kMaxBeyondRepair = 64 * 1024;
+constexpr std::size_t kRecheckedAtOnce = 256;
 
 }  // namespace
 
@@ -34,8 +35,28 @@ Task<void> Walker::urgent() {
     urgent_at_ = site_->now();
     auto filled = co_await fill_degraded();
     if (!filled) LOG_WARN("objects", "degraded blobs: {}", filled.error().context);
+    co_await forget_deleted();
     auto looked = co_await look_into_suspects();
     if (!looked) LOG_WARN("objects", "damaged shards: {}", looked.error().context);
+}
+
+// An alarm ends soon after what it is about: some of the shards beyond repair each time, in turn.
+Task<void> Walker::forget_deleted() {
+    if (beyond_repair_.empty()) co_return;
+    co_await turns_->acquire(1);
+    auto viewed = co_await view();
+    for (std::size_t i = 0; viewed && i < kRecheckedAtOnce && !beyond_repair_.empty(); ++i) {
+        auto next = rechecked_ ? beyond_repair_.upper_bound(*rechecked_) : beyond_repair_.begin();
+        if (next == beyond_repair_.end()) {
+            rechecked_.reset();
+            break;
+        }
+        rechecked_ = *next;
+        const auto job = expected(*viewed, *next);
+        if (job && !*job) beyond_repair_.erase(next);
+    }
+    turns_->release(1);
+    beyond_gauge_.set(static_cast<std::int64_t>(beyond_repair_.size()));
 }
 
 Task<Result<void>> Walker::fill_degraded() {
