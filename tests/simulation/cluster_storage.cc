@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
+#include <set>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "base/partitions.h"
@@ -128,24 +132,56 @@ bool ClusterStorage::can_spare(const std::vector<Member*>& nodes) {
            });
 }
 
+namespace {
+
+using IsUp = std::function<bool(const base::NodeId&)>;
+
+// The places that copies of a small body would get, partition by partition, until `look` is true.
+bool any_partition(const meta::View& view, std::size_t copies,
+                   const std::function<bool(std::span<const base::NodeId>)>& look) {
+    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
+        const auto places = view.places(partition);
+        if (!places || places->nodes.size() < copies) continue;
+        if (look(std::span(places->nodes).first(copies))) return true;
+    }
+    return false;
+}
+
+// Two nodes that have places must be up, and when bodies are spread over zones, in two of them.
+bool are_too_few_left(const meta::View& view, std::size_t copies, const IsUp& is_up) {
+    std::set<base::NodeId> nodes;
+    (void)any_partition(view, copies, [&nodes](std::span<const base::NodeId> places) {
+        nodes.insert(places.begin(), places.end());
+        return false;
+    });
+    std::set<std::string> zones;
+    std::set<std::string> zones_left;
+    for (const base::NodeId& id : nodes) {
+        const auto node = view.node(id);
+        const std::string zone = node && *node ? (*node)->zone() : std::string();
+        zones.insert(zone);
+        if (is_up(id)) zones_left.insert(zone);
+    }
+    return std::ranges::count_if(nodes, is_up) < 2 || (zones.size() > 1 && zones_left.size() < 2);
+}
+
+}  // namespace
+
 bool ClusterStorage::can_store(const std::vector<Member*>& down) {
     Member* const best = cluster_->most_advanced();
     if (best == nullptr) return true;
     const meta::View view = best->node()->metadata().here();
     const auto layout = view.layout();
-    if (!layout || layout->version() == 0 || down.size() <= layout->m()) return true;
-    const std::size_t copies = 1 + layout->m();
-    const std::ptrdiff_t floor = objects::floor_of({1, layout->m()});
-    const auto is_up = [&](const base::NodeId& node) {
+    if (!layout || layout->version() == 0) return true;
+    const IsUp is_up = [&](const base::NodeId& node) {
         return std::ranges::none_of(down, [&](const Member* member) { return member->id == node; });
     };
-    for (std::uint16_t partition = 0; partition < base::partitions(); ++partition) {
-        const auto places = view.places(partition);
-        if (!places || places->nodes.size() < copies) continue;
-        const auto end = places->nodes.begin() + static_cast<std::ptrdiff_t>(copies);
-        if (std::count_if(places->nodes.begin(), end, is_up) >= floor) return true;
-    }
-    return false;
+    const std::size_t copies = 1 + layout->m();
+    if (down.size() <= layout->m() && !are_too_few_left(view, copies, is_up)) return true;
+    const std::ptrdiff_t floor = objects::floor_of({1, layout->m()});
+    return any_partition(view, copies, [&](std::span<const base::NodeId> places) {
+        return std::ranges::count_if(places, is_up) >= floor;
+    });
 }
 
 void ClusterStorage::look() {
@@ -210,7 +246,9 @@ bool ClusterStorage::lose_disk(Member& member) {
 }
 
 bool ClusterStorage::lose_disks(const std::vector<Member*>& members) {
-    if (!can_spare(members)) return false;
+    const bool has_heir = std::ranges::any_of(
+        members, [this](const Member* member) { return cluster_->is_heir(*member); });
+    if (has_heir || !can_spare(members)) return false;  // as in lose_disk
     for (Member* member : members) empty(*member);
     return true;
 }

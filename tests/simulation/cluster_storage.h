@@ -34,7 +34,8 @@ class ClusterStorage {
     // Within what every object and the consensus of the members can do without. `nodes` at once.
     [[nodiscard]] bool can_spare(const std::vector<Member*>& nodes);
     // Whether new bodies still find enough nodes while `down` are: m lost nodes never keep the
-    // cluster from writing, but more of one zone may, when they are all that a zone has.
+    // cluster from writing, unless they leave a single node with places, or a single zone of
+    // several. More than m may, when they are all that a zone has.
     [[nodiscard]] bool can_store(const std::vector<Member*>& down);
     // The disk of a member is emptied. Not soon after the last loss: bodies on their way, which
     // nobody can count yet, might lie on both.
