@@ -140,6 +140,25 @@ Task<Result<std::string>> mint_token(cluster::Cluster* cluster, json::object bod
         json::object{{"token", minted->text}, {"expires", base::iso8601(minted->expires_ms)}});
 }
 
+Task<Result<std::string>> remove(cluster::Cluster* cluster, NodeId node, std::string name) {
+    auto removed = co_await cluster->keeper().remove(node);
+    CO_TRY(removed);
+    co_return json::serialize(json::object{{"removed", name}, {"node_id", node.hex()}});
+}
+
+Task<Result<std::string>> remove_lost(cluster::Cluster* cluster, NodeId node, std::string name,
+                                      bool agreed) {
+    auto asked = co_await cluster->keeper().remove_lost(node, agreed);
+    CO_TRY_ASSIGN(const cluster::NodeLoss loss, asked);
+    json::object answer{{"node", name}, {"node_id", node.hex()}};
+    if (loss.is_removed) {
+        answer["removed"] = name;
+    } else {
+        answer["question"] = json::object{{"slots", loss.slots}, {"blobs", loss.blobs}};
+    }
+    co_return json::serialize(answer);
+}
+
 // What is asked about one node; of a transfer it may be nobody.
 Task<Result<std::string>> change_node(cluster::Cluster* cluster, std::string path,
                                       json::object body) {
@@ -167,9 +186,10 @@ Task<Result<std::string>> change_node(cluster::Cluster* cluster, std::string pat
         auto done = co_await std::move(task);
         co_return done;
     }
-    auto removed = co_await cluster->keeper().remove(node);
-    CO_TRY(removed);
-    co_return json::serialize(json::object{{"removed", name}, {"node_id", node.hex()}});
+    auto task = is_true(body, "lost") ? remove_lost(cluster, node, name, is_true(body, "agreed"))
+                                      : remove(cluster, node, name);
+    auto done = co_await std::move(task);
+    co_return done;
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 //   POST /v1/cluster/token     {"ttl_ms": N}
 //   POST /v1/cluster/can-stop  {"node": NODE}
 //   POST /v1/cluster/transfer  {"node": NODE or ""}
-//   POST /v1/cluster/remove    {"node": NODE}
+//   POST /v1/cluster/remove    {"node": NODE, "lost": BOOL, "agreed": BOOL}  if lost: a "question"
+//                              comes back, and nothing has been done, until somebody agreed
 //   and those of layout_api.h
 #pragma once
 

@@ -33,11 +33,6 @@ std::string text_in(const json::object& body, std::string_view name) {
     return {value->get_string().data(), value->get_string().size()};
 }
 
-bool is_true(const json::object& body, std::string_view name) {
-    const json::value* value = body.if_contains({name.data(), name.size()});
-    return value != nullptr && value->is_bool() && value->get_bool();
-}
-
 json::value reencode_json(const proto::LayoutStatus& status) {
     if (!status.layout().has_reencode()) return nullptr;
     const proto::Reencode& reencode = status.layout().reencode();
@@ -54,6 +49,11 @@ json::value reencode_json(const proto::LayoutStatus& status) {
 }
 
 }  // namespace
+
+bool is_true(const json::object& body, std::string_view name) {
+    const json::value* value = body.if_contains({name.data(), name.size()});
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
 
 json::object to_json(const proto::LayoutStatus& status) {
     const proto::Layout& layout = status.layout();

@@ -10,6 +10,7 @@
 
 #include <boost/json/object.hpp>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "cluster/layout_keeper.h"
@@ -19,6 +20,8 @@
 namespace hamster::admin {
 
 boost::json::object to_json(const proto::LayoutStatus& layout);
+// Whether the body has a field of this name that is true.
+bool is_true(const boost::json::object& body, std::string_view name);
 
 // `keeper` outlives the tasks; `name` is the node's, for the answer.
 runtime::Task<Result<std::string>> drain(cluster::LayoutKeeper* keeper, base::NodeId node,

@@ -13,6 +13,7 @@
 #include "cli/control_client.h"
 #include "cli/json_fields.h"
 #include "cli/layout_text.h"
+#include "cli/question.h"
 #include "cli/verbs.h"
 
 namespace hamster::cli {
@@ -194,14 +195,26 @@ int run_transfer_leadership(const Args& args, Console& console) {
 }
 
 int run_remove(const Args& args, Console& console) {
-    auto answer =
-        ask_node(args.at("data-dir"), "POST", "/v1/cluster/remove", {{"node", args.operands()[0]}});
+    const bool is_lost = args.is_on("lost");
+    const bool is_forced = args.is_on("force");
+    if (is_forced && !is_lost) {
+        console.err << "hamster: -force goes with -lost: without it there is no question\n";
+        return kExitUsage;
+    }
+    json::object wanted{{"node", args.operands()[0]}, {"lost", is_lost}, {"agreed", is_forced}};
+    auto answer = ask_node(args.at("data-dir"), "POST", "/v1/cluster/remove", wanted);
+    if (answer && answer->contains("question")) {
+        if (!agrees(loss_text(*answer), "-force", console)) return kExitFailed;
+        wanted["agreed"] = true;
+        answer = ask_node(args.at("data-dir"), "POST", "/v1/cluster/remove", wanted);
+    }
     if (!answer) return report_failure(console, answer.error());
-    console.out << (args.is_on("json")
-                        ? json::serialize(*answer)
-                        : fmt::format("{} is no member any more. Stop it, if it runs; its data "
-                                      "directory is of no more use.",
-                                      text_of(*answer, "removed")))
+    const std::string_view then =
+        is_lost ? "Empty its data directory before that machine is used again."
+                : "Stop it, if it runs; its data directory is of no more use.";
+    console.out << (args.is_on("json") ? json::serialize(*answer)
+                                       : fmt::format("{} is no member any more. {}",
+                                                     text_of(*answer, "removed"), then))
                 << "\n";
     return kExitOk;
 }

@@ -155,4 +155,20 @@ std::string question_text(const json::object& answer) {
     return out + fmt::format("Drain {}? [y/N] ", node);
 }
 
+std::string loss_text(const json::object& answer) {
+    const json::object* question = object_in(answer, "question");
+    if (question == nullptr) return {};
+    const std::string node = text_of(answer, "node");
+    const std::uint64_t blobs = number_of(*question, "blobs");
+    std::string what = count_text(number_of(*question, "slots"), "slot");
+    if (blobs > 0) what += fmt::format(" and {} that lie nowhere else", count_text(blobs, "blob"));
+    return fmt::format(
+        "{0} does not answer, and what lies on it is not complete elsewhere: {1}.\n"
+        "- It is given up. Objects of which the other nodes have too few shards are lost for good, "
+        "and from\n  now on are reported as beyond repair.\n"
+        "- If its disk can be saved, or its process started, stop here and do that.\n"
+        "Remove {0}, and what only it has? [y/N] ",
+        node, what);
+}
+
 }  // namespace hamster::cli

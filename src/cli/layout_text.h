@@ -15,6 +15,8 @@ std::string leaving_text(const boost::json::object& member);
 std::string repair_text(const boost::json::object& member);
 // What people are asked before a drain that costs something; ends with the question.
 std::string question_text(const boost::json::object& answer);
+// What people are asked before a lost node is removed with what lies on it; ends with the question.
+std::string loss_text(const boost::json::object& answer);
 // "[#########...........] 45 %, 1.2 GiB left". Of `at_start` bytes `left` are to be done.
 std::string progress_text(std::uint64_t at_start, std::uint64_t left);
 

@@ -9,8 +9,10 @@ namespace hamster::cli {
 namespace {
 
 namespace json = boost::json;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 json::object layout() {
     return {{"version", 7},
@@ -106,6 +108,15 @@ TEST(LayoutText, TheQuestionShowsTheTrade) {
         "  then  1+1: 50 % of the capacity is usable; objects survive the loss of any 1 node\n"
         "1.0 KiB are stored anew for that before n3 gives its shards away.\n"
         "Drain n3? [y/N] ");
+}
+
+TEST(LayoutText, TheQuestionSaysWhatIsGivenUp) {
+    json::object answer{{"node", "n3"}, {"question", {{"slots", 1}, {"blobs", 0}}}};
+    EXPECT_THAT(loss_text(answer), StartsWith("n3 does not answer, and what lies on it is not "
+                                              "complete elsewhere: 1 slot.\n"));
+    EXPECT_THAT(loss_text(answer), EndsWith("Remove n3, and what only it has? [y/N] "));
+    answer["question"] = json::object{{"slots", 2}, {"blobs", 5}};
+    EXPECT_THAT(loss_text(answer), HasSubstr("2 slots and 5 blobs that lie nowhere else.\n"));
 }
 
 }  // namespace

@@ -1,11 +1,9 @@
 // drain, undrain, optimize and set-profile: what people ask of the layout, through the node that
 // runs on the data directory.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
-#include <iostream>
 #include <ostream>
 #include <string>
 
@@ -13,6 +11,7 @@
 #include "cli/json_fields.h"
 #include "cli/layout_text.h"
 #include "cli/progress.h"
+#include "cli/question.h"
 #include "cli/verbs.h"
 
 namespace hamster::cli {
@@ -31,22 +30,6 @@ int show(const Args& args, Console& console, const json::object& answer, const s
 }
 
 // ---- drain ----------------------------------------------------------------------------------
-
-// No without a terminal, and says how to agree.
-bool agrees(const json::object& answer, Console& console) {
-    console.err << question_text(answer);
-    if (::isatty(STDIN_FILENO) != 1) {
-        console.err << "\nhamster: nothing has been changed: there is no terminal to ask at; say "
-                       "-reencode to agree\n";
-        return false;
-    }
-    console.err << std::flush;
-    std::string typed;
-    std::getline(std::cin, typed);
-    if (typed == "y" || typed == "Y" || typed == "yes") return true;
-    console.err << "hamster: nothing has been changed\n";
-    return false;
-}
 
 // What a drain across a boundary waits for.
 std::string reencoding_in(const json::object& cluster) {
@@ -131,7 +114,7 @@ int run_drain(const Args& args, Console& console) {
     json::object wanted{{"node", args.operands()[0]}, {"agreed", args.is_on("reencode")}};
     auto answer = post(args, "drain", wanted);
     if (answer && answer->contains("question")) {
-        if (!agrees(*answer, console)) return kExitFailed;
+        if (!agrees(question_text(*answer), "-reencode", console)) return kExitFailed;
         wanted["agreed"] = true;
         answer = post(args, "drain", wanted);
     }

@@ -59,6 +59,9 @@ TEST(Run, MistakesExitWithTwoAndSayWhatToDo) {
     EXPECT_EQ(unset.code, kExitUsage);
     EXPECT_NE(unset.err.find("HAMSTER_ACCESS_KEY_ID"), std::string::npos);
     EXPECT_EQ(type({"completion", "tcsh"}).code, kExitUsage);
+    const Outcome forced = type({"remove", "n3", "-data-dir", "d", "-force"});
+    EXPECT_EQ(forced.code, kExitUsage);
+    EXPECT_NE(forced.err.find("-force goes with -lost"), std::string::npos);
 }
 
 TEST(Run, CompletionCoversEveryVerb) {

@@ -71,11 +71,18 @@ constexpr std::string_view kRecoverLesson =
     "one of\nthe other voters answers, names those it gives up, and asks. Choose the voter that "
     "was "
     "stopped last:\nwhat only the others knew is gone.\n";
+constexpr Flag kRemoveFlags[] = {
+    kDataDir,
+    {"lost", "", "it never comes back: give up what only it has; you are asked", ""},
+    {"force", "", "with -lost: do not ask", ""},
+    kJson};
 constexpr std::string_view kRemoveLesson =
     "First drain the node, and wait until `hamster status` shows it as drained. It then stops "
     "voting, and\nhands over leadership if it leads. Its id never returns: to use the machine "
     "again, start it with an empty\ndata directory and a new token. Refused while objects lie on "
-    "it.\n";
+    "it.\n\n"
+    "A node that is down is drained from what the others have. That does not end when they have "
+    "too little:\nobjects might still come back with the node. If it never will, say -lost.\n";
 constexpr Flag kDrainFlags[] = {
     kDataDir,
     {"reencode", "", "agree to the question about the profile, for scripts", ""},
@@ -166,7 +173,7 @@ constexpr Verb kVerbs[] = {
      run_optimize, kOptimizeLesson},
     {"set-profile", "PROFILE", "Choose how many shards objects have", kClientFlags, run_set_profile,
      kSetProfileLesson},
-    {"remove", "NODE", "Take a node out of the cluster for good", kClientFlags, run_remove,
+    {"remove", "NODE", "Take a node out of the cluster for good", kRemoveFlags, run_remove,
      kRemoveLesson},
     {"recover", "", "Go on without voters that are lost for good: the last resort", kRecoverFlags,
      run_recover, kRecoverLesson},

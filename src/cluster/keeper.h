@@ -20,6 +20,13 @@
 
 namespace hamster::cluster {
 
+// What goes with a node that is lost for good.
+struct NodeLoss {
+    bool is_removed = false;
+    std::uint32_t slots = 0;  // that are not complete elsewhere
+    std::uint64_t blobs = 0;  // that lie nowhere else
+};
+
 class Keeper {
   public:
     // How this node is; must not wait.
@@ -42,6 +49,10 @@ class Keeper {
     // Takes a node out of the cluster for good. kPrecondition: something lies on it, or its absence
     // would take the quorum away. Waits until it votes no more.
     runtime::Task<Result<void>> remove(NodeId node);
+    // The same with a drained-as-far-as-can-be node that never comes back: what others have too
+    // little of is lost with it. Only looks, unless `agreed` or nothing lies on the node.
+    // kPrecondition: it answers this node or the leader, or was not told to leave.
+    runtime::Task<Result<NodeLoss>> remove_lost(NodeId node, bool agreed);
     // What people ask of the layout.
     [[nodiscard]] LayoutKeeper& layout() { return layout_; }
 
@@ -76,7 +87,8 @@ class Keeper {
     runtime::Task<Result<void>> judge_stop(NodeId node);
     [[nodiscard]] std::string who_restores(NodeId but) const;
     runtime::Task<Result<void>> judge_removal(NodeId node, bool* was_leaving);
-    runtime::Task<Result<void>> remove_empty(NodeId node);
+    runtime::Task<Result<void>> let_go(NodeId node, bool lost);
+    runtime::Task<Result<bool>> answers_somebody(NodeId node);
     runtime::Task<Result<std::string>> answer_status();
     runtime::Task<Result<std::string>> answer_can_stop(std::string payload);
     runtime::Task<Result<std::string>> answer_transfer(std::string payload);

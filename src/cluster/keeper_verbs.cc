@@ -242,11 +242,12 @@ Task<Result<void>> Keeper::judge_removal(NodeId node, bool* was_leaving) {
     co_return Result<void>{};
 }
 
-Task<Result<void>> Keeper::remove_empty(NodeId node) {
+Task<Result<void>> Keeper::let_go(NodeId node, bool lost) {
     auto waited = co_await wait_until_it_votes_no_more(node);
     CO_TRY(waited);
     Command command;
     command.mutable_remove_node()->set_node_id(std::string(node.view()));
+    command.mutable_remove_node()->set_lost(lost);
     auto proposed = co_await replica_->propose(std::move(command));
     // Cut off the moment it was removed, before the answer came.
     if (!proposed && node == self_id_ && is_told_) co_return Result<void>{};
@@ -267,11 +268,58 @@ Task<Result<void>> Keeper::remove(NodeId node) {
     CO_TRY(judged);
     auto leaving = co_await set_leaving(node, true);
     CO_TRY(leaving);
-    auto removed = co_await remove_empty(node);
+    auto removed = co_await let_go(node, false);
     if (removed || was_leaving) co_return removed;
     auto undone = co_await set_leaving(node, false);
     if (!undone) LOG_WARN("cluster", "{} stays marked as leaving", name);
     co_return removed;
+}
+
+// ---- remove -lost ---------------------------------------------------------------------------
+
+Task<Result<bool>> Keeper::answers_somebody(NodeId node) {
+    if (node == self_id_) co_return true;
+    const bool answers_here = co_await ask_health(node);
+    if (answers_here) co_return true;
+    auto asked = co_await status();
+    CO_TRY_ASSIGN(const ClusterStatus status, asked);
+    co_return std::ranges::any_of(status.members(), [&](const ClusterStatus::Member& member) {
+        return member.node().node_id() == node.view() && member.is_reachable();
+    });
+}
+
+Task<Result<NodeLoss>> Keeper::remove_lost(NodeId node, bool agreed) {
+    const std::string name = roster_->name_of(node);
+    auto viewed = co_await replica_->view();
+    CO_TRY_ASSIGN(const meta::View view, viewed);
+    NodeLoss loss;
+    CO_TRY_ASSIGN(loss.is_removed, view.is_removed(node));
+    if (loss.is_removed) co_return loss;
+    auto answers = co_await answers_somebody(node);
+    CO_TRY(answers);
+    if (*answers) {
+        co_return fail(Code::kPrecondition,
+                       fmt::format("{0} answers, so nothing of it is lost: `hamster drain {0}`, "
+                                   "then remove it without -lost",
+                                   name));
+    }
+    auto read = co_await layout_.read();
+    CO_TRY_ASSIGN(const LayoutRows rows, read);
+    auto why = why_not_given_up(rows, node);
+    if (!why.empty()) co_return fail(Code::kPrecondition, std::move(why));
+    loss.slots = rows.slots_on(node);
+    loss.blobs = rows.blobs.contains(node) ? rows.blobs.at(node) : 0;
+    if (rows.is_empty(node)) {
+        auto removed = co_await remove(node);
+        CO_TRY(removed);
+    } else if (agreed) {
+        auto gone = co_await let_go(node, true);
+        CO_TRY(gone);
+    } else {
+        co_return loss;
+    }
+    loss.is_removed = true;
+    co_return loss;
 }
 
 }  // namespace hamster::cluster

@@ -56,6 +56,13 @@ bool LayoutRows::is_empty(const NodeId& node) const {
     return !places->held.contains(node) && !places->owed.contains(node) && !blobs.contains(node);
 }
 
+std::uint32_t LayoutRows::slots_on(const NodeId& node) const {
+    const auto held = places->held.find(node);
+    const auto owed = places->owed.find(node);
+    return (held == places->held.end() ? 0 : held->second) +
+           (owed == places->owed.end() ? 0 : owed->second);
+}
+
 std::size_t LayoutRows::staying() const {
     return static_cast<std::size_t>(
         std::ranges::count_if(nodes, [](const proto::Node& node) { return !node.leaving(); }));

@@ -40,6 +40,8 @@ struct LayoutRows {
     [[nodiscard]] const proto::Node* find(const NodeId& node) const;
     // No shard is on the node, as far as the metadata knows.
     [[nodiscard]] bool is_empty(const NodeId& node) const;
+    // That the node has, or that are to be fetched from it.
+    [[nodiscard]] std::uint32_t slots_on(const NodeId& node) const;
     // Members that are not leaving.
     [[nodiscard]] std::size_t staying() const;
     // Slots of the widest blob, live or garbage.

@@ -220,6 +220,21 @@ TEST_F(LayoutFactsTest, WhoMayBeRemoved) {
     EXPECT_EQ(why_not_removed(rows(), n(3)), "");
 }
 
+TEST_F(LayoutFactsTest, WhoMayBeGivenUp) {
+    found(4);
+    lay(2, 1, {1, 2, 3});
+    EXPECT_EQ(why_not_given_up(rows(), n(4)), "");
+    EXPECT_THAT(why_not_given_up(rows(), n(3)), HasSubstr("`hamster drain n3` first"));
+    EXPECT_EQ(rows().slots_on(n(4)), 0U);
+    replica_.apply(set_leaving(3));
+    EXPECT_EQ(why_not_given_up(rows(), n(3)), "");
+    EXPECT_EQ(rows().slots_on(n(3)), 4096U);
+    lay(2, 1, {1, 2, 4});
+    EXPECT_EQ(why_not_given_up(rows(), n(3)), "");
+    EXPECT_EQ(rows().slots_on(n(3)), 4096U);
+    EXPECT_EQ(rows().slots_on(n(4)), 4096U);
+}
+
 TEST_F(LayoutFactsTest, ToleranceIsOfWhoIsUp) {
     found(3);
     lay(2, 1, {1, 2, 3});

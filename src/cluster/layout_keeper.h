@@ -43,6 +43,8 @@ Result<DrainPlan> plan_drain(const LayoutRows& rows, const NodeId& node);
 std::string why_missed(const LayoutRows& rows, const NodeId& node);
 // Why the member cannot be removed yet, and what to do; empty: nothing lies on it.
 std::string why_not_removed(const LayoutRows& rows, const NodeId& node);
+// Why a member that is lost for good cannot be removed with what lies on it; empty: it can.
+std::string why_not_given_up(const LayoutRows& rows, const NodeId& node);
 
 class LayoutKeeper {
   public:

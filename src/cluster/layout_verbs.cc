@@ -126,8 +126,7 @@ std::string why_not_removed(const LayoutRows& rows, const NodeId& node) {
     if (rows.is_empty(node)) return {};
     const std::string name = name_of(rows, node);
     const proto::Node* row = rows.find(node);
-    const std::uint32_t slots =
-        count_of(rows.places->held, node) + count_of(rows.places->owed, node);
+    const std::uint32_t slots = rows.slots_on(node);
     if (row != nullptr && !row->leaving() && slots > 0) {
         return fmt::format("{0} holds objects, or has a place for them: `hamster drain {0}` first",
                            name);
@@ -142,6 +141,15 @@ std::string why_not_removed(const LayoutRows& rows, const NodeId& node) {
         "{} still holds {} blobs that lie nowhere else: wait until they have been "
         "copied, or delete their objects",
         name, rows.blobs.at(node));
+}
+
+std::string why_not_given_up(const LayoutRows& rows, const NodeId& node) {
+    const proto::Node* row = rows.find(node);
+    if (row == nullptr || row->leaving() || rows.is_empty(node)) return {};
+    return fmt::format(
+        "`hamster drain {0}` first: what lies on it is rebuilt from the other nodes, and only what "
+        "cannot be is left to give up",
+        row->name());
 }
 
 // ---- drain, undrain -------------------------------------------------------------------------
