@@ -91,6 +91,7 @@ class Member {
     base::NodeId id;        // once known
     base::NodeId former;    // that it was before its disk was lost; zeros: it is what it was
     base::NodeId replaces;  // the member whose place it takes; zeros: nobody's
+    std::optional<runtime::Time> gives_up_at;  // `former`, for good
 
   private:
     const std::string name_;

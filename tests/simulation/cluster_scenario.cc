@@ -474,6 +474,8 @@ const std::set<std::string, std::less<>>& expected_cluster_points() {
                                                   "transfer.refused",
                                                   "remove.done",
                                                   "remove.refused",
+                                                  "give-up.done",
+                                                  "give-up.refused",
                                                   "token.used",
                                                   "token.expired",
                                                   "token.wrong",

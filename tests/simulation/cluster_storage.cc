@@ -237,6 +237,7 @@ void ClusterStorage::empty(Member& member) {
     last_loss_ = cluster_->now();
     cluster_->power_off(member, cluster_->some(0, 4000));
     member.empty_disk();
+    cluster_->may_give_up(member);
 }
 
 bool ClusterStorage::lose_disk(Member& member) {

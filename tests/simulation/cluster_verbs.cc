@@ -37,6 +37,11 @@ Task<void> undrain_node(Process* process, base::NodeId node, Done errand) {
     end(errand, error_of(done));
 }
 
+Task<void> give_up_node(Process* process, base::NodeId node, Done errand) {
+    auto done = co_await process->node->cluster().keeper().remove_lost(node, true);
+    end(errand, error_of(done));
+}
+
 Task<void> choose_profile(Process* process, std::string profile, Done errand) {
     auto done = co_await process->node->cluster().keeper().layout().set_profile(std::move(profile));
     end(errand, error_of(done));
@@ -137,6 +142,33 @@ void SimCluster::optimize() {
     if (asked == nullptr) return;
     auto errand = std::make_shared<Errand>();
     ask(asked, "optimize", begin_optimizing(asked->process(), errand), errand, "optimize");
+}
+
+void SimCluster::may_give_up(Member& member) {
+    constexpr std::uint64_t kPercent = 30;
+    constexpr std::uint64_t kWithinMs = 30'000;
+    member.gives_up_at.reset();
+    if (giving_up_.below(100) >= kPercent) return;
+    const auto ms = static_cast<std::int64_t>(giving_up_.below(kWithinMs));
+    member.gives_up_at = now() + std::chrono::milliseconds(ms);
+}
+
+// Refused until it was drained, which begins when somebody is there to take its places.
+void SimCluster::give_up(Member& member) {
+    if (!member.gives_up_at || now() < *member.gives_up_at) return;
+    Member* const asked = has_healed ? leader() : any_serving();
+    if (asked == nullptr) return;
+    member.gives_up_at.reset();
+    say(fmt::format("{} is asked to give up what {} was", asked->name(), member.name()));
+    auto errand = std::make_shared<Errand>();
+    auto task = give_up_node(asked->process(), member.former, errand);
+    run_errand(*asked, errand, std::move(task), [this, &member](const Errand& done) {
+        say("give up: " + (done.error ? done.error->context : std::string("done")));
+        report_->reached(done.error ? "give-up.refused" : "give-up.done");
+        const bool is_again = done.error && member.gives_up_at == std::nullopt;
+        if (is_again && giving_up_.below(4) > 0)
+            member.gives_up_at = now() + std::chrono::seconds(2);
+    });
 }
 
 // A machine that is not a member yet joins in the place of one that is.

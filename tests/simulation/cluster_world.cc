@@ -19,7 +19,8 @@ SimCluster::SimCluster(runtime::sim::Simulator* sim, Report* report, const Clust
       report_(report),
       plan_(plan),
       verbose_(verbose),
-      random_(runtime::Prng::split(plan->seed, "cluster operator")) {
+      random_(runtime::Prng::split(plan->seed, "cluster operator")),
+      giving_up_(runtime::Prng::split(plan->seed, "giving up")) {
     constexpr std::array<std::string_view, 4> kZones = {"", "a", "b", "c"};
     const bool has_zones = chance(50);
     for (int i = 1; i <= plan->nodes; ++i) {
@@ -199,6 +200,7 @@ void SimCluster::tend(Member& member) {
         say(fmt::format("{} serves, node {}", member.name(), member.id.hex().substr(0, 8)));
         if (!member.token.empty()) used_token_ = std::exchange(member.token, {});
     }
+    give_up(member);
     const auto& failure = process->node->metadata().driver().failure();
     if (!failure || member.is_stopping) return;
     if (!member.is_suspect && !member.is_removed) {

@@ -61,6 +61,8 @@ class SimCluster {
     void undrain(Member& target);
     void set_profile();
     void optimize();
+    // The operator may say that what a member was before it lost its disk never comes back.
+    void may_give_up(Member& member);
     void replace(const Member& target);
     // A machine that is not a member tries to become one with a token that must not do.
     void intrude();
@@ -137,12 +139,14 @@ class SimCluster {
     void ask_for_token(Member& member);
     [[nodiscard]] bool may_replace(const base::NodeId& target);
     void intrude_with(std::string token, std::string_view kind);
+    void give_up(Member& member);
 
     runtime::sim::Simulator* sim_;
     Report* report_;
     const ClusterPlan* plan_;
     const bool verbose_;
     runtime::Prng random_;
+    runtime::Prng giving_up_;
     std::vector<std::unique_ptr<Member>> members_;
     std::vector<Pending> pending_;
     std::map<std::uint64_t, std::string> leader_of_;  // by term
