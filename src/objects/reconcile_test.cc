@@ -101,6 +101,31 @@ TEST(Reconcile, DamageInDifferentStripesIsRepaired) {
     run_scene({.nodes = 3, .seed = 4, .grace_ms = kGraceMs}, different_stripes);
 }
 
+// A reader that meets an I/O error gets the bytes from others, and repair looks at the shard.
+Task<void> a_bad_sector(SimCluster* cluster) {
+    co_await cluster->lay(2, 1, {1, 2, 3});
+    auto put = co_await put_on(cluster->node(1), "key", 1, 3'000'000);
+    EXPECT_TRUE(put.has_value());
+    for (std::uint64_t bad = 1; bad <= 3; ++bad) {
+        SimNode* const node = cluster->node(bad);
+        cluster->machine(bad)->set_faults({.read_eio_ppm = 1'000'000});
+        for (const std::uint64_t reader : {bad, bad % 3 + 1}) {
+            auto text = co_await get_on(cluster->node(reader), "key");
+            EXPECT_TRUE(text && *text == pattern_text(1, {0, 3'000'000}));
+        }
+        const ShardId shard = shards_on(node).at(0);
+        const bool has_data = shard.slot.value < 2;  // parity is not read
+        EXPECT_EQ(node->objects->reconcile_report().damaged.blobs, has_data ? 1U : 0U);
+        cluster->machine(bad)->set_faults({});
+        co_await reconcile_on(node);
+        EXPECT_EQ(node->objects->reconcile_report().damaged.blobs, 0U);
+    }
+    co_await expect_sound(cluster);
+}
+TEST(Reconcile, AShardThatFailsToReadIsLookedAt) {
+    run_scene({.nodes = 3, .seed = 17, .grace_ms = kGraceMs}, a_bad_sector);
+}
+
 // The same stripe of two shards, with one parity: nothing can be done, and nothing is done.
 Task<void> beyond_repair(SimCluster* cluster) {
     co_await cluster->lay(2, 1, {1, 2, 3});

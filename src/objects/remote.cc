@@ -139,8 +139,7 @@ Task<Result<std::string>> ServiceImpl::serve_slice(std::string payload) {
         const shards::ShardId other{address.shard.blob, base::Slot{i}};
         read = co_await shards_->read(other, address.stripe);
     }
-    const bool is_bad = !read && read.error().code != Code::kIo;
-    if (is_bad) note_suspect(address.shard);
+    if (!read) note_suspect(address.shard);
     CO_TRY_ASSIGN(const base::Buffer slice, read);
     counters_.served_slices.add();
     co_return encode_slice(address, slice.bytes());

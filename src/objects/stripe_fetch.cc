@@ -149,7 +149,7 @@ Task<Result<base::Buffer>> StripeFetch::fetch_from(base::NodeId node, std::uint3
     if (here && here->size() != length_) {
         here = fail(Code::kCorrupt, "a slice does not have the length its blob says");
     }
-    if (!here && here.error().code != Code::kIo) service_->note_suspect(shard);
+    if (!here) service_->note_suspect(shard);
     co_return here;
 }
 
