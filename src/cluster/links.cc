@@ -134,6 +134,11 @@ void Links::note_up(NodeId node, bool is_up) {
     }
 }
 
+// A process that dies takes its connections along: bodies need not wait for a request to fail.
+void Links::on_cut(NodeId node, rpc::Lane lane) {
+    if (lane == rpc::Lane::kBulk && !peers_->is_connected(node, lane)) note_up(node, false);
+}
+
 std::vector<NodeId> Links::others() const {
     std::vector<NodeId> others;
     for (const auto& [id, node] : roster_->nodes()) {

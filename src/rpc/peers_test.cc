@@ -180,6 +180,25 @@ TEST(RpcDeath, PeerDiesInMidCall) {
     machine.crash([&] { b.reset(); });
 }
 
+// Without a call under way: who has nothing to say learns it as well.
+TEST(RpcDeath, APeerThatDiesIsNoticedAtOnce) {
+    Scene scene;
+    Node& a = scene.node(1);
+    runtime::sim::Machine& machine = scene.sim.machine("b");
+    auto b = std::make_unique<Node>(&machine.boot(), 2);
+    const NodeId to = b->id;
+    for (const Lane lane : {Lane::kControl, Lane::kBulk}) {
+        EXPECT_TRUE(scene.get(a.peers->call(to, lane, kEcho, "x", Time::never())).has_value());
+    }
+    EXPECT_TRUE(a.handler.cuts.empty());
+    machine.crash([&] { b.reset(); });
+    scene.sim.run_for(milliseconds(10));
+    std::ranges::sort(a.handler.cuts);
+    EXPECT_EQ(a.handler.cuts,
+              (std::vector<std::pair<NodeId, Lane>>{{to, Lane::kControl}, {to, Lane::kBulk}}));
+    EXPECT_FALSE(a.peers->is_connected(to, Lane::kBulk));
+}
+
 // One seed: three nodes, one of which may crash and come back; resets and delays at random.
 struct Storm {
     explicit Storm(std::uint64_t seed) : scene(seed), random(scene.sim.random()) {
