@@ -39,6 +39,9 @@ std::string why_of(const LayoutStep& step) {
                       step);
 }
 
+// Nobody leads right now: that takes long to find out, and says nothing of the next time.
+bool is_passing(Code code) { return code == Code::kUnavailable || code == Code::kUnknownOutcome; }
+
 }  // namespace
 
 LayoutKeeper::LayoutKeeper(runtime::World* control, meta::Replica* replica, SeenNow seen)
@@ -137,7 +140,7 @@ Task<void> LayoutKeeper::keep_loop() {
             const runtime::Time begun = control_->clock.now();
             auto kept = co_await keep_once();
             note_trouble(kept ? std::string() : kept.error().context);
-            if (!kept && kept.error().code == Code::kPrecondition) {
+            if (!kept && !is_passing(kept.error().code)) {
                 rest = std::max(rest, (control_->clock.now() - begun) * kRefusedPart);
             }
             if (kept && *kept) rest = Micros(0);

@@ -305,8 +305,10 @@ std::string LayoutPolicy::hindrance() const {
     if (holders_.empty()) return "no node is there to hold objects";
     if (!is_too_few()) return {};
     if (has_strangers() && all_with_places().size() < facts_.widest) {
-        return fmt::format("objects need {} nodes and there are {}: add nodes", facts_.widest,
-                           all_with_places().size());
+        return fmt::format(
+            "objects need {} nodes and there are {}: add nodes, or let `hamster "
+            "optimize` store anew those that can be read",
+            facts_.widest, all_with_places().size());
     }
     if (const LayoutNode* heir = awaited_successor()) {
         return fmt::format("{0} is to replace {1} and is not there: start it, or remove it",
