@@ -243,8 +243,10 @@ Task<Result<void>> Keeper::judge_removal(NodeId node, bool* was_leaving) {
 }
 
 Task<Result<void>> Keeper::let_go(NodeId node, bool lost) {
-    auto waited = co_await wait_until_it_votes_no_more(node);
-    CO_TRY(waited);
+    if (!lost) {  // a lost one keeps its vote until it is no member: see Policy
+        auto waited = co_await wait_until_it_votes_no_more(node);
+        CO_TRY(waited);
+    }
     Command command;
     command.mutable_remove_node()->set_node_id(std::string(node.view()));
     command.mutable_remove_node()->set_lost(lost);

@@ -28,33 +28,57 @@ def remove(cluster, node, *flags):
     return cluster.any().verb("remove", node.name, *flags)
 
 
+def fill_much(cluster):
+    """So many bodies that some have two shards on any two of four nodes."""
+    cluster.wait_profile("2+1")
+    stored = fill(cluster, "first", sizes=SIZES)
+    for label in ("second", "third", "fourth", "fifth"):
+        more = fill(cluster, label, sizes=SIZES, multipart=False)
+        for path, size in more.sizes.items():
+            stored.expect(path, path, size)
+    cluster.wait_redundant(LIMIT_S)
+    return stored
+
+
+def wait_down(cluster, *nodes):
+    for node in nodes:
+        node.kill()
+    wait_for("they are down", lambda: all(
+        cluster.members()[n.name]["state"] == "down" for n in nodes))
+
+
+def refused_by_all(cluster, stored):
+    """Of these one shard of three is left."""
+    refused = set.intersection(*(set(read_or_refuse(node, stored)) for node in cluster.running()))
+    assert 0 < len(refused) < len(stored.sizes), refused
+    return refused
+
+
+def forget_lost(cluster, stored, refused):
+    """What is lost is deleted; the rest is whole."""
+    client = cluster.any().client(60)
+    for path in refused:
+        assert client.request("DELETE", path)[0] == 204, path
+        del stored.sizes[path]
+    cluster.wait_redundant(LIMIT_S)
+    for node in cluster.running():
+        read_all(node, stored, sample(stored, 15, node.name))
+
+
 def test_two_disks_are_lost_of_a_profile_that_bears_one(tmp_path):
     with Cluster(tmp_path, 4) as cluster:
-        cluster.wait_profile("2+1")
-        stored = fill(cluster, "first", sizes=SIZES)
-        for label in ("second", "third", "fourth", "fifth"):
-            more = fill(cluster, label, sizes=SIZES, multipart=False)
-            for path, size in more.sizes.items():
-                stored.expect(path, path, size)
-        cluster.wait_redundant(LIMIT_S)
-
+        stored = fill_much(cluster)
         replaced, drained = pick_lost(cluster)
         run = remove(cluster, drained, "-lost", "-force")
         assert run.returncode == 1 and "answers, so nothing of it is lost" in run.stderr, run
-        for node in (replaced, drained):
-            node.kill()
-        wait_for("both are down", lambda: all(
-            cluster.members()[n.name]["state"] == "down" for n in (replaced, drained)))
+        wait_down(cluster, replaced, drained)
         run = remove(cluster, drained, "-lost", "-force")
         assert run.returncode == 1 and f"drain {drained.name}` first" in run.stderr, run
         heir = cluster.grow("-replaces", replaced.name)
         run = cluster.any().verb("drain", drained.name)
         assert run.returncode == 0, run
 
-        # Of some one shard of three is left.
-        refused = set.intersection(*(set(read_or_refuse(node, stored))
-                                     for node in cluster.running()))
-        assert 0 < len(refused) < len(stored.sizes), refused
+        refused = refused_by_all(cluster, stored)
         run = remove(cluster, drained)
         assert run.returncode == 1 and "is not empty yet" in run.stderr, run
         run = remove(cluster, drained, "-lost")
@@ -78,14 +102,46 @@ def test_two_disks_are_lost_of_a_profile_that_bears_one(tmp_path):
         # Neither more nor less is lost, and the alarm ends with what it is about.
         for node in cluster.running():
             assert set(read_or_refuse(node, stored)) == refused, node.name
-        client = cluster.any().client(60)
-        for path in refused:
-            assert client.request("DELETE", path)[0] == 204, path
-            del stored.sizes[path]
-        cluster.wait_redundant(LIMIT_S)
+        forget_lost(cluster, stored, refused)
         assert heir.name in cluster.members()
-        for node in cluster.running():
-            read_all(node, stored, sample(stored, 15, node.name))
         cluster.followers()[0].kill()
         read_all(cluster.any(), stored)
 
+
+def test_nobody_comes_for_two_lost_disks(tmp_path):
+    """Two of four are left, one of them without the vote of a lost one that nobody can take over."""
+    with Cluster(tmp_path, 4) as cluster:
+        stored = fill_much(cluster)
+        lost = pick_lost(cluster)
+        wait_down(cluster, *lost)
+        refused = refused_by_all(cluster, stored)
+        for node in lost:
+            run = cluster.any().verb("drain", node.name, "-reencode")
+            assert run.returncode == 0, run
+        wait_until_steady(cluster)
+        for node in lost:
+            run = remove(cluster, node, "-lost", "-force")
+            assert run.returncode == 0, run
+            cluster.forget(node)
+        cluster.wait_voters(2)
+        told = cluster.layout()
+        assert told["profile"] == "1+1" and "add nodes" in told["hindrance"], told
+        for node in cluster.running():
+            assert set(read_or_refuse(node, stored)) == refused, node.name
+        later = fill(cluster, "later", sizes=SIZES, multipart=False)
+        forget_lost(cluster, stored, refused)
+        for node in cluster.running():
+            read_all(node, later)
+
+
+def wait_until_steady(cluster, looks=20):
+    """What can be read is stored for two nodes: the number of wide bodies does not change any more."""
+    counts = []
+
+    def is_steady():
+        layout = cluster.layout()
+        if layout is None or layout["profile"] != "1+1" or layout["reencode"] is None:
+            return False
+        counts.append(sum(s["blobs"] for s in layout["stored"] if s["profile"] == "2+1"))
+        return len(counts) > looks and len(set(counts[-looks:])) == 1 and counts[-1] < counts[0]
+    wait_for(lambda: f"wide bodies become narrow: {counts}", is_steady, LIMIT_S, every_s=0.5)
