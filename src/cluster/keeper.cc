@@ -270,12 +270,13 @@ Task<void> Keeper::ask_all_now() {
 Task<void> Keeper::lead_once() {
     if (roster_->nodes().empty() || changing_) co_return;
     Step step = next_step(facts());
-    const auto takes_a_vote = [this](const Step& next) {
+    // A vote more needs more of them to be up, as a vote less does.
+    const auto changes_votes = [this](const Step& next) {
         const auto* change = std::get_if<Change>(&next);
-        const auto& voters = replica_->driver().core().members().voters;
-        return change != nullptr && change->next.voters.size() < voters.size();
+        return change != nullptr &&
+               change->next.voters != replica_->driver().core().members().voters;
     };
-    if (takes_a_vote(step)) {  // who answered a second ago may be dead by now
+    if (changes_votes(step)) {  // who answered a second ago may be dead by now
         co_await ask_all_now();
         if (!leads() || stopping_) co_return;
         step = next_step(facts());
