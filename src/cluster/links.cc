@@ -134,7 +134,8 @@ void Links::note_up(NodeId node, bool is_up) {
     }
 }
 
-// A process that dies takes its connections along: bodies need not wait for a request to fail.
+// A process that dies takes its connections along: bodies need not wait for a request to fail, nor,
+// when it is back, for one that is answered: its connections come first.
 void Links::on_cut(NodeId node, rpc::Lane lane) {
     if (lane == rpc::Lane::kBulk && !peers_->is_connected(node, lane)) note_up(node, false);
 }

@@ -58,7 +58,8 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     [[nodiscard]] bool has_others() const override { return has_others_.load(); }
     void set_has_others(bool has_others) { has_others_ = has_others; }
     [[nodiscard]] std::vector<NodeId> others() const override;  // control loop
-    // As the last request of objects to the node found it, or from it, or the end of a connection.
+    // As the last request of objects to the node found it, or from it, or a connection with it
+    // that was opened or ended.
     [[nodiscard]] bool is_up(NodeId node) const override;
     runtime::Task<Result<std::string>> call(NodeId holder, objects::RemoteMethod what,
                                             std::string payload) override;
@@ -84,6 +85,7 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
                                                std::string payload) override;
     void on_post(NodeId from, rpc::Method method, std::string payload) override;
     bool admits(NodeId node) override { return !roster_->is_removed(node); }
+    void on_met(NodeId node) override { note_up(node, true); }
     void on_cut(NodeId node, rpc::Lane lane) override;
 
   private:

@@ -60,6 +60,7 @@ runtime::Task<void> Connection::run(runtime::Task<Result<StreamPtr>> stream) {
             state_ = State::kOpen;
             opened_at_ = heard_ = pinged_ = clock().now();
             start("rpc write", write_loop());
+            endpoint_->handler->on_met(peer_);
             co_await read_loop();
         }
     }

@@ -30,6 +30,8 @@ class Handler {
     // May this node talk to us now? Asked at the beginning of each connection, for every request
     // and post it sends and for every one that we send to it.
     virtual bool admits(base::NodeId node) = 0;
+    // A connection with the node is open, dialled by it or by us. Must not wait.
+    virtual void on_met(base::NodeId /*node*/) {}
     // What was dialled to the node has ended, or could not be opened. Must not wait.
     virtual void on_cut(base::NodeId /*node*/, Lane /*lane*/) {}
 };

@@ -191,6 +191,8 @@ TEST(RpcDeath, APeerThatDiesIsNoticedAtOnce) {
         EXPECT_TRUE(scene.get(a.peers->call(to, lane, kEcho, "x", Time::never())).has_value());
     }
     EXPECT_TRUE(a.handler.cuts.empty());
+    EXPECT_EQ(a.handler.met, std::vector<NodeId>(2, to));
+    EXPECT_EQ(b->handler.met, std::vector<NodeId>(2, a.id));
     machine.crash([&] { b.reset(); });
     scene.sim.run_for(milliseconds(10));
     std::ranges::sort(a.handler.cuts);

@@ -60,12 +60,14 @@ class TestHandler final : public Handler {
         posts.push_back(std::move(payload));
     }
     bool admits(NodeId node) override { return !removed.contains(node); }
+    void on_met(NodeId node) override { met.push_back(node); }
     void on_cut(NodeId node, Lane lane) override { cuts.emplace_back(node, lane); }
 
     std::map<std::string, int> runs;  // by payload
     std::vector<std::string> posts;
     std::set<NodeId> callers;
     std::set<NodeId> removed;
+    std::vector<NodeId> met;
     std::vector<std::pair<NodeId, Lane>> cuts;
     runtime::Event release;
 
