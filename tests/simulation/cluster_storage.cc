@@ -147,13 +147,18 @@ bool any_partition(const meta::View& view, std::size_t copies,
     return false;
 }
 
-// Two nodes that have places must be up, and when bodies are spread over zones, in two of them.
-bool are_too_few_left(const meta::View& view, std::size_t copies, const IsUp& is_up) {
+std::set<base::NodeId> with_places(const meta::View& view, std::size_t copies) {
     std::set<base::NodeId> nodes;
     (void)any_partition(view, copies, [&nodes](std::span<const base::NodeId> places) {
         nodes.insert(places.begin(), places.end());
         return false;
     });
+    return nodes;
+}
+
+// Two nodes that have places must be up, and when bodies are spread over zones, in two of them.
+bool are_enough_left(const meta::View& view, const std::set<base::NodeId>& nodes,
+                     const IsUp& is_up) {
     std::set<std::string> zones;
     std::set<std::string> zones_left;
     for (const base::NodeId& id : nodes) {
@@ -162,7 +167,7 @@ bool are_too_few_left(const meta::View& view, std::size_t copies, const IsUp& is
         zones.insert(zone);
         if (is_up(id)) zones_left.insert(zone);
     }
-    return std::ranges::count_if(nodes, is_up) < 2 || (zones.size() > 1 && zones_left.size() < 2);
+    return std::ranges::count_if(nodes, is_up) >= 2 && (zones.size() == 1 || zones_left.size() > 1);
 }
 
 }  // namespace
@@ -174,10 +179,13 @@ bool ClusterStorage::can_store(const std::vector<Member*>& down) {
     const auto layout = view.layout();
     if (!layout || layout->version() == 0) return true;
     const IsUp is_up = [&](const base::NodeId& node) {
+        if (dead_.contains(node) || !view.node(node).value_or(std::nullopt)) return false;
         return std::ranges::none_of(down, [&](const Member* member) { return member->id == node; });
     };
     const std::size_t copies = 1 + layout->m();
-    if (down.size() <= layout->m() && !are_too_few_left(view, copies, is_up)) return true;
+    const std::set<base::NodeId> nodes = with_places(view, copies);
+    const auto lost = std::ranges::count_if(nodes, std::not_fn(is_up));
+    if (lost <= std::ptrdiff_t{layout->m()} && are_enough_left(view, nodes, is_up)) return true;
     const std::ptrdiff_t floor = objects::floor_of({1, layout->m()});
     return any_partition(view, copies, [&](std::span<const base::NodeId> places) {
         return std::ranges::count_if(places, is_up) >= floor;
