@@ -136,8 +136,10 @@ void Links::note_up(NodeId node, bool is_up) {
 
 // A process that dies takes its connections along: bodies need not wait for a request to fail, nor,
 // when it is back, for one that is answered: its connections come first.
-void Links::on_cut(NodeId node, rpc::Lane lane) {
-    if (lane == rpc::Lane::kBulk && !peers_->is_connected(node, lane)) note_up(node, false);
+void Links::on_cut(NodeId node) {
+    const bool is_there = peers_->is_connected(node, rpc::Lane::kControl) ||
+                          peers_->is_connected(node, rpc::Lane::kBulk);
+    if (!is_there) note_up(node, false);
 }
 
 std::vector<NodeId> Links::others() const {

@@ -86,7 +86,7 @@ class Links final : public meta::Wire, public objects::Remote, public rpc::Handl
     void on_post(NodeId from, rpc::Method method, std::string payload) override;
     bool admits(NodeId node) override { return !roster_->is_removed(node); }
     void on_met(NodeId node) override { note_up(node, true); }
-    void on_cut(NodeId node, rpc::Lane lane) override;
+    void on_cut(NodeId node) override;
 
   private:
     Result<NodeId> verify(const runtime::Stream& stream) const;

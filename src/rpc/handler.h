@@ -33,7 +33,7 @@ class Handler {
     // A connection with the node is open, dialled by it or by us. Must not wait.
     virtual void on_met(base::NodeId /*node*/) {}
     // What was dialled to the node has ended, or could not be opened. Must not wait.
-    virtual void on_cut(base::NodeId /*node*/, Lane /*lane*/) {}
+    virtual void on_cut(base::NodeId /*node*/) {}
 };
 
 }  // namespace hamster::rpc

@@ -122,7 +122,7 @@ void Peers::ended(Connection* connection) {
                  reason.context);
     }
     link.trouble = reason;
-    if (!stopping_) endpoint_.handler->on_cut(connection->peer(), connection->lane());
+    if (!stopping_) endpoint_.handler->on_cut(connection->peer());
 }
 
 // Half of the pause is random, so that the nodes of a cluster do not return to one all at once.

@@ -61,14 +61,14 @@ class TestHandler final : public Handler {
     }
     bool admits(NodeId node) override { return !removed.contains(node); }
     void on_met(NodeId node) override { met.push_back(node); }
-    void on_cut(NodeId node, Lane lane) override { cuts.emplace_back(node, lane); }
+    void on_cut(NodeId node) override { cuts.push_back(node); }
 
     std::map<std::string, int> runs;  // by payload
     std::vector<std::string> posts;
     std::set<NodeId> callers;
     std::set<NodeId> removed;
     std::vector<NodeId> met;
-    std::vector<std::pair<NodeId, Lane>> cuts;
+    std::vector<NodeId> cuts;
     runtime::Event release;
 
   private:

@@ -59,6 +59,7 @@ class ClusterScenario {
     void become_redundant(std::string_view when, Tidiness wanted);
     std::vector<Member*> some_spare();
     void wait_for_leader();
+    void let_them_ask();
     void outage();
     void calamity();
     void catastrophe();
@@ -311,7 +312,11 @@ void ClusterScenario::wait_for_leader() {
     if (!wait(all_know, seconds(20)) && !report_.failed()) {
         report_.violation("I10", "most members are up, and nobody leads");
     }
-    // Who is down is not asked any more.
+    let_them_ask();
+}
+
+// Who is down, or is back, is known to those that have asked it, which they do each second.
+void ClusterScenario::let_them_ask() {
     (void)wait([] { return false; }, seconds(3));
 }
 
@@ -405,6 +410,7 @@ RunResult ClusterScenario::run() {
     if (!report_.failed()) heal();
     if (!report_.failed()) settle("after healing");
     if (!report_.failed()) finish_leaving();
+    if (!report_.failed()) let_them_ask();
     if (!report_.failed()) {
         // A lost node's places may be with nobody yet.
         const bool takes_bodies = storage_.can_store({});
