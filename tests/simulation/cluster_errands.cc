@@ -53,6 +53,7 @@ void SimCluster::run_errand(Member& on, std::shared_ptr<Errand> errand, Task<voi
 void SimCluster::look_after_errands() {
     std::vector<Pending> ended;
     std::erase_if(pending_, [&](Pending& pending) {
+        if (pending.on->is_paused()) pending.since = now();  // it goes on with it afterwards
         const bool is_lost = !pending.on->is_on() || pending.on->lives() != pending.lives ||
                              now() - pending.since > kErrandPatience;
         if (!pending.errand->is_done && !is_lost) return false;
