@@ -112,11 +112,11 @@ void SimCluster::catch_up_clocks() {
     }
 }
 
-// As the leader has it: a member, that no other one is to replace.
-bool SimCluster::may_replace(const base::NodeId& target) {
-    Member* const head = leader();
-    if (head == nullptr) return true;
-    const auto nodes = head->node()->metadata().here().nodes();
+// A member, that no other one is to replace. Nullopt: nobody is there who knows.
+std::optional<bool> SimCluster::may_replace(const base::NodeId& target) {
+    Member* const best = most_advanced();
+    if (best == nullptr) return std::nullopt;
+    const auto nodes = best->node()->metadata().here().nodes();
     bool is_member = false;
     for (const proto::Node& node : nodes.value_or(std::vector<proto::Node>{})) {
         if (node.replaces() == target.view()) return false;
@@ -261,9 +261,13 @@ void SimCluster::join_failed(Member& member, const Error& error) {
     }
     const bool has_expired = error.context.find("expired") != std::string::npos;
     member.token.clear();  // another one next time
-    if (!member.replaces.is_zero() && !may_replace(member.replaces)) {
-        report_->reached("replace.too-late");
-        return member.set_replaces({});  // it joins as itself
+    if (!member.replaces.is_zero()) {
+        const auto may = may_replace(member.replaces);
+        if (!may) return;  // it tries again
+        if (!*may) {
+            report_->reached("replace.too-late");
+            return member.set_replaces({});  // it joins as itself
+        }
     }
     if (has_expired && clock_jumped) return;
     report_->violation("I13", fmt::format("{} is not let in: {}: {}", member.name(),

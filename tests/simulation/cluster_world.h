@@ -137,7 +137,7 @@ class SimCluster {
     void ask(Member* asked, std::string what, Task<void> task, std::shared_ptr<Errand> errand,
              std::string_view point);
     void ask_for_token(Member& member);
-    [[nodiscard]] bool may_replace(const base::NodeId& target);
+    [[nodiscard]] std::optional<bool> may_replace(const base::NodeId& target);
     void intrude_with(std::string token, std::string_view kind);
     void give_up(Member& member);
 
