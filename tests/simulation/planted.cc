@@ -14,19 +14,23 @@ void simulation::plant(base::Bug bug) { planted_bug = bug; }
 std::uint64_t simulation::likely_seed(base::Bug bug) {
     switch (bug) {
         case base::Bug::kRaftVoteLost:
-            return 276;
+            return 570;
         case base::Bug::kRaftAckBeforeSync:
-            return 262;
+            return 163;
         case base::Bug::kRaftStaleReads:
-            return 463;
+            return 57;
         case base::Bug::kRaftKeepConflict:
-            return 95;
+            return 101;
         case base::Bug::kRaftVoteForShorter:
-            return 105;
+            return 75;
         case base::Bug::kLayoutFenceIgnored:
-            return 532;
+            return 27;
         case base::Bug::kSettleUnfetched:
-            return 209;
+            return 75;
+        case base::Bug::kRepairUnverified:
+            return 107;
+        case base::Bug::kReadWrongSlot:
+            return 50;
         default:
             return 1;
     }
