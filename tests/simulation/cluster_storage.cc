@@ -449,11 +449,18 @@ std::optional<Violation> ClusterStorage::compare_with_disks() {
     return std::nullopt;
 }
 
+// Where they belong: what lies elsewhere as well, from before a move, goes in any case.
 void ClusterStorage::remember() {
     remembered_.clear();
-    for (const auto& [node, found] : found_) {
-        for (const auto& [shard, what] : found) {
-            if (what.is_intact) remembered_.insert(shard);
+    const auto promised = promises();
+    if (!promised) return;
+    for (const PromisedBlob& blob : *promised) {
+        for (std::size_t slot = 0; slot < blob.slots.size(); ++slot) {
+            const shards::ShardId shard = shard_of(blob, slot);
+            for (const base::NodeId& node : blob.slots[slot]) {
+                const auto at = found_[node].find(shard);
+                if (at != found_[node].end() && at->second.is_intact) remembered_.insert(shard);
+            }
         }
     }
 }
