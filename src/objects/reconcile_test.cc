@@ -22,6 +22,10 @@ Task<void> an_emptied_node(SimCluster* cluster) {
         co_await reconcile_on(cluster->node(number));
         co_await expect_sound(cluster);
         EXPECT_GE(cluster->metric("hamster_missing_slices_total"), number);
+        const ReconcileReport report = cluster->node(number)->objects->reconcile_report();
+        EXPECT_GT(report.bytes_per_s, 0U);
+        EXPECT_GE(cluster->metric("hamster_repair_bytes_per_second"), report.bytes_per_s);
+        EXPECT_EQ(cluster->metric("hamster_repair_seconds_left"), 0U) << "nothing is left";
     }
     EXPECT_GT(cluster->metric("hamster_repaired_shards_total"), 7U);
 }

@@ -38,6 +38,10 @@ Reconciler::Reconciler(Site site, base::Metrics* m)
       damaged_gauge_(m->gauge("hamster_repair_damaged_shards",
                               "Shards found damaged that repair has not looked at yet")),
       backlog_bytes_gauge_(m->gauge("hamster_repair_backlog_bytes", "Bytes of all of these")),
+      rate_gauge_(m->gauge("hamster_repair_bytes_per_second",
+                           "Bytes of shards that were restored here, of late")),
+      left_gauge_(m->gauge("hamster_repair_seconds_left",
+                           "What the backlog takes at that rate; 0: there is none, or no rate")),
       degraded_gauge_(m->gauge("hamster_degraded_blobs",
                                "Blobs of the cluster that lack a shard, by the last full look")) {}
 
@@ -142,6 +146,8 @@ ReconcileReport Reconciler::report() {
     moving_gauge_.set(static_cast<std::int64_t>(report.moving.blobs));
     damaged_gauge_.set(static_cast<std::int64_t>(report.damaged.blobs));
     backlog_bytes_gauge_.set(static_cast<std::int64_t>(backlog));
+    rate_gauge_.set(static_cast<std::int64_t>(report.bytes_per_s));
+    left_gauge_.set(static_cast<std::int64_t>(report.left_s));
     degraded_gauge_.set(static_cast<std::int64_t>(report.degraded_blobs));
     return report;
 }

@@ -69,6 +69,8 @@ class Reconciler {
     base::Gauge& moving_gauge_;
     base::Gauge& damaged_gauge_;
     base::Gauge& backlog_bytes_gauge_;
+    base::Gauge& rate_gauge_;
+    base::Gauge& left_gauge_;
     base::Gauge& degraded_gauge_;
 };
 
