@@ -164,8 +164,8 @@ std::string loss_text(const json::object& answer) {
     if (blobs > 0) what += fmt::format(" and {} that lie nowhere else", count_text(blobs, "blob"));
     return fmt::format(
         "{0} does not answer, and what lies on it is not complete elsewhere: {1}.\n"
-        "- It is given up. Objects of which the other nodes have too few shards are lost for good, "
-        "and from\n  now on are reported as beyond repair.\n"
+        "- It is given up. Objects of which the other nodes have too few shards are lost for good: "
+        "they answer\n  errors until they are deleted or written again.\n"
         "- If its disk can be saved, or its process started, stop here and do that.\n"
         "Remove {0}, and what only it has? [y/N] ",
         node, what);

@@ -49,8 +49,8 @@ class Keeper {
     // Takes a node out of the cluster for good. kPrecondition: something lies on it, or its absence
     // would take the quorum away. Waits until it votes no more.
     runtime::Task<Result<void>> remove(NodeId node);
-    // The same with a drained-as-far-as-can-be node that never comes back: what others have too
-    // little of is lost with it. Only looks, unless `agreed` or nothing lies on the node.
+    // The same with a node that never comes back and is drained as far as can be: what others have
+    // too little of is lost with it. Only looks, unless `agreed` or nothing lies on the node.
     // kPrecondition: it answers this node or the leader, or was not told to leave.
     runtime::Task<Result<NodeLoss>> remove_lost(NodeId node, bool agreed);
     // What people ask of the layout.
